@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dkim: every DKIM signature of a message, verified as it streams past.
+ *
+ * Feed the fields of the header in order, then its end, then the body; the
+ * questions for the keys can be asked as soon as the header is complete, and
+ * dkim_check_finish() judges each signature once, when body and keys are in.
+ * This interface is ours; behind it stands an engine (dkim_libopendkim.c
+ * today).
+ *
+ * Never pass: rsa-sha1, RSA keys under 1024 bits, a signature whose body hash
+ * or header hash fails or that the engine reports any error for, one without
+ * From in h=. Caps, applied before the engine sees a field: signatures, names
+ * in h=, header fields, header octets (a hostile message costs seconds
+ * otherwise); what is over a cap is reported as policy, not verified.
+ *
+ * RFC 6376, 8301, 8463, 8616. The prefix is dkim_check_, since libopendkim
+ * exports dkim_header(), dkim_body() and others.
+ */
+#ifndef DMARC_DKIM_H
+#define DMARC_DKIM_H
+
+#include "dmarc/answers.h"
+#include "smtp/message.h"
+
+#define DKIM_SIGNATURES_MAX 16   /* verified */
+#define DKIM_LISTED_MAX 32       /* reported, with those over the cap */
+#define DKIM_H_NAMES_MAX 100     /* names in one h= */
+#define DKIM_SIGNATURE_MAX 8192  /* octets of one signature field */
+#define DKIM_KEY_RECORD_MAX 1024 /* octets of one key record */
+
+enum dkim_result {
+	DKIM_NONE,
+	DKIM_PASS,
+	DKIM_FAIL,
+	DKIM_POLICY,
+	DKIM_NEUTRAL,
+	DKIM_TEMPERROR,
+	DKIM_PERMERROR,
+};
+
+struct dkim_signature {
+	enum dkim_result result;
+	const char *reason;    /* constant, for people; "" on pass */
+	struct span domain;    /* d=, normalised; empty if unusable */
+	struct span selector;  /* s=, normalised; empty if unusable */
+	struct span algorithm; /* "rsa-sha256", as written in a= */
+	struct span identity;  /* i= as written; may be empty */
+	struct span b_start; /* first 8 characters of b=, white space removed */
+	unsigned bits;       /* of the key; 0 if unknown, 256 for ed25519 */
+	bool has_length;     /* l= was given */
+	uint64_t unsigned_octets; /* of the body that l= leaves out */
+};
+
+struct dkim_check; /* one message's verification */
+
+/* A verification at the start of a message; NULL without memory. What it
+ * gives out lives in the arena. `now_s` is the time for x= and t=. */
+struct dkim_check *dkim_check_new(struct arena *arena, uint64_t now_s);
+
+/* All of the header at once, when it is complete. False without memory: every
+ * signature is then temperror. */
+bool dkim_check_header(struct dkim_check *check, const struct message *message);
+
+/* Body octets in any chunking. */
+void dkim_check_body(struct dkim_check *check, struct span chunk);
+
+/* Note the questions for the keys; true when all are answered. After
+ * dkim_check_header(). */
+bool dkim_check_ask(struct dkim_check *check, struct answers *answers);
+
+/* Judge all signatures, in the order of the header; their number, at most
+ * DKIM_LISTED_MAX. After the body's end and once dkim_check_ask() is true.
+ * Called again, it gives the same list. */
+size_t dkim_check_finish(struct dkim_check *check, struct answers *answers,
+			 const struct dkim_signature **signatures);
+
+/* Number of DKIM-Signature fields seen. */
+size_t dkim_check_count(const struct dkim_check *check);
+
+void dkim_check_free(struct dkim_check *check); /* NULL is allowed */
+
+const char *dkim_result_name(enum dkim_result result);
+
+#endif

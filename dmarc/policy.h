@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * policy: alignment, the effective policy, and what it asks for.
+ *
+ * Small pure decisions over things already found: RFC 9989 4.4 (alignment),
+ * 4.7 and 4.10.1 (which of p, sp, np speaks), A.6 (t=y), and the decisions of
+ * this project where the RFC leaves a choice. Every decision names the rule
+ * that took it.
+ */
+#ifndef DMARC_POLICY_H
+#define DMARC_POLICY_H
+
+#include "dmarc/discovery.h"
+#include "smtp/ip.h"
+
+enum disposition {
+	DISPOSITION_NONE,
+	DISPOSITION_QUARANTINE,
+	DISPOSITION_REJECT,
+};
+
+/* Identifiers are aligned: strict, the same name; relaxed, the same
+ * organizational domain. All normalised. */
+bool policy_is_aligned(struct span author, struct span author_organizational,
+		       struct span domain, struct span organizational,
+		       bool is_strict);
+
+enum policy_author { POLICY_AUTHOR_EXISTS, POLICY_AUTHOR_MISSING };
+
+/* What the record asks for messages of this author domain. */
+struct policy_effective {
+	bool is_usable;        /* false: bad p/sp/np without rua: permerror */
+	bool has_bad_policy;   /* bad p/sp/np, read as p=none since rua */
+	enum policy published; /* the tag that speaks: none … reject */
+	const char *tag;       /* "p", "sp" or "np", constant */
+	enum policy applied;   /* after t=y */
+	const char *rule;      /* constant: "RFC 9989 4.7: sp" … */
+};
+void policy_effective(const struct discovery *discovery,
+		      enum policy_author author,
+		      struct policy_effective *effective);
+
+/* Local overrides: one rule of the configuration. A rule matches when each of
+ * its conditions does; an absent condition (count 0) matches everything. */
+struct policy_override {
+	struct span name;                  /* of the rule, for the verdict */
+	const struct ip_network *networks; /* client address in one of them */
+	size_t network_count;
+	const struct span *from_domains; /* author domain is or is below one */
+	size_t from_domain_count;
+	enum disposition disposition; /* what is done instead */
+	const char *reason; /* RFC 9990 type: local_policy, trusted_forwarder,
+			       mailing_list, other */
+};
+
+/* The first rule that matches; NULL if none does. */
+const struct policy_override *policy_find_override(
+	const struct policy_override *overrides, size_t count,
+	const struct ip *client, struct span author);
+
+const char *disposition_name(enum disposition disposition);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * address: mailboxes, domains and literals.
+ *
+ * Two grammars, kept apart. RFC 5321 paths ("<alice@example>") come from the
+ * envelope and are re-serialised towards the backend. RFC 5322 From fields
+ * come from the message; only their domains matter here, and what cannot be
+ * read without doubt is malformed, since the mail program that shows it might
+ * read it in another way. UTF-8 is taken in both (RFC 6531, 6532). Encoded
+ * words are never decoded in an addr-spec.
+ *
+ * All spans borrow from the text given.
+ */
+#ifndef SMTP_ADDRESS_H
+#define SMTP_ADDRESS_H
+
+#include "smtp/buf.h"
+#include "smtp/ip.h"
+
+/* RFC 5321 4.5.3.1: limits of local part, domain and path. */
+#define ADDRESS_LOCAL_MAX 64
+#define ADDRESS_DOMAIN_MAX 255
+#define ADDRESS_PATH_MAX 256
+
+struct path {
+	struct span local;  /* as written: quoted strings keep their quotes */
+	struct span domain; /* as written; with its brackets if a literal */
+	bool is_null;       /* <> */
+	bool is_literal;    /* the domain is an address literal */
+	bool is_utf8;       /* an octet above 127 occurs: needs SMTPUTF8 */
+};
+
+/*
+ * A path at the start of *in, from '<' to '>'; *in is moved behind it. A
+ * source route (obsolete) is skipped. "<>" is the null path; "<Postmaster>"
+ * without domain has an empty domain. False if it is not one; *in is then
+ * where it was. Local parts, domains and paths over the limits above are
+ * refused, and so are control characters, NUL, and bad UTF-8.
+ */
+bool path_parse(struct span *in, struct path *path);
+
+/* "<local@domain>" as parsed; false if buf is full. */
+bool path_format(const struct path *path, struct buf *buf);
+
+/* A host name of RFC 5321: dot-separated labels of letters, digits, inner
+ * hyphens, underscores and UTF-8, each at most 63 octets, at most 255 in all;
+ * no trailing dot. */
+bool address_is_domain(struct span text);
+
+/* The address in "[192.0.2.1]" or "[IPv6:2001:db8::1]"; false if none. */
+bool address_literal_parse(struct span text, struct ip *ip);
+
+/* Whether text is well-formed UTF-8 (RFC 3629: no overlong, no surrogates). */
+bool address_is_utf8(struct span text);
+
+/* Author domains of one From field. */
+#define FROM_DOMAINS_MAX 8
+
+enum from_status {
+	FROM_MALFORMED, /* cannot be read without doubt */
+	FROM_EMPTY,     /* well-formed, with no domain: an empty group */
+	FROM_TOO_MANY,  /* more than FROM_DOMAINS_MAX distinct domains */
+	FROM_OK,
+};
+
+struct from {
+	size_t mailboxes;
+	size_t domains; /* distinct but for ASCII case and a trailing dot */
+	struct span domain[FROM_DOMAINS_MAX]; /* as written, in order */
+	struct span first; /* the first addr-spec, for failure texts */
+};
+
+/*
+ * The domains of a From field's body (what follows the colon, folded or not,
+ * without its final CR LF): mailbox-list or, RFC 6854, address-list with
+ * groups; comments, quoted strings, encoded words as display names, obsolete
+ * routes. A domain literal, a bare CR, LF or NUL, an unbalanced quote or
+ * comment, nesting over 16, text behind '>', a missing '@' or domain, or white
+ * space or comments inside a domain make it malformed.
+ */
+enum from_status from_parse(struct span body, struct from *from);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * client: the backend-facing dialogue: commands out, replies matched to them.
+ *
+ * Each command sent stands in a queue with a tag of the caller's until its
+ * reply has come; replies are matched strictly in order, one for one. With
+ * PIPELINING (RFC 2920) several may be under way; without it the next one is
+ * held back here until the one before is answered. Commands after which the
+ * peer's state must be known (EHLO, DATA, the end of data, XCLIENT, QUIT)
+ * must not have another queued behind them until they are answered: asserted.
+ *
+ * A reply that nothing asked for is an end: 421 is given as CLIENT_GOODBYE
+ * (RFC 5321 3.8: the server may say it at any time), anything else is
+ * CLIENT_BAD, as is a reply that reply_next() refuses.
+ */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+
+#include "smtp/reply.h"
+
+#define CLIENT_QUEUE_MAX 64
+#define CLIENT_HELD_MAX (CLIENT_QUEUE_MAX * 2304)
+
+enum client_command {
+	CLIENT_BANNER, /* nothing sent: the greeting is awaited */
+	CLIENT_HELO,   /* HELO or EHLO */
+	CLIENT_XCLIENT,
+	CLIENT_MAIL,
+	CLIENT_RCPT,
+	CLIENT_DATA,    /* answered 354 or a refusal */
+	CLIENT_CONTENT, /* the end of data; the octets are the caller's */
+	CLIENT_RSET,
+	CLIENT_QUIT,
+};
+
+struct client_entry {
+	enum client_command command;
+	unsigned tag;
+	size_t held; /* octets of its line still in `held` */
+};
+
+struct client {
+	struct client_entry queue[CLIENT_QUEUE_MAX];
+	unsigned first;
+	unsigned count;
+	bool is_pipelining; /* set by the caller from the EHLO reply */
+	struct buf held;    /* lines not sent yet */
+};
+
+enum client_status { CLIENT_MORE, CLIENT_REPLY, CLIENT_GOODBYE, CLIENT_BAD };
+
+struct client_answer {
+	enum client_command command;
+	unsigned tag;
+	struct reply reply; /* borrows from the octets shown */
+};
+
+/* A client that awaits the banner. */
+void client_init(struct client *client);
+void client_fini(struct client *client);
+
+/* Whether another command may be queued now. */
+bool client_has_room(const struct client *client);
+
+/*
+ * Send one command line (with its CR LF; empty for CLIENT_BANNER and
+ * CLIENT_CONTENT) into `out`, or hold it. False if out or the queue is full.
+ */
+bool client_send(struct client *client, enum client_command command,
+		 unsigned tag, struct span line, struct buf *out);
+
+/*
+ * The next reply in *in, which is moved behind it; held lines that it sets
+ * free are appended to out. CLIENT_MORE leaves the rest of *in to be shown
+ * again.
+ */
+enum client_status client_next(struct client *client, struct span *in,
+			       struct buf *out, struct client_answer *answer);
+
+/* Commands that still want an answer. */
+static inline unsigned
+client_outstanding(const struct client *client)
+{
+	return client->count;
+}
+
+#endif

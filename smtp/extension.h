@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * extension: the EHLO keywords we know, and what becomes of each.
+ *
+ * One table says of every keyword whether the gate offers it by itself
+ * (OFFER), offers it when the backend does (PASS), or needs it for itself
+ * only (OWN). What is not in the table is not advertised, and a parameter
+ * that belongs to no offered keyword is answered 555 5.5.4: an extension that
+ * the gate does not understand could bypass what it judges.
+ *
+ * RFC 5321 4.1.1.1, 1870, 2034, 2920, 3461, 6152, 6531.
+ */
+#ifndef SMTP_EXTENSION_H
+#define SMTP_EXTENSION_H
+
+#include "smtp/buf.h"
+#include "smtp/reply.h"
+
+/* X(name, keyword, rule, parameters of MAIL, parameters of RCPT) */
+#define EXTENSIONS(X)                                               \
+	X(PIPELINING, "PIPELINING", OFFER, "", "")                  \
+	X(SIZE, "SIZE", OFFER, "SIZE", "")                          \
+	X(8BITMIME, "8BITMIME", PASS, "BODY", "")                   \
+	X(ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES", PASS, "", "") \
+	X(SMTPUTF8, "SMTPUTF8", PASS, "SMTPUTF8", "")               \
+	X(DSN, "DSN", PASS, "RET ENVID", "NOTIFY ORCPT")            \
+	X(XCLIENT, "XCLIENT", OWN, "", "")
+
+/* clang-format off */
+enum extension {
+#define X(name, keyword, rule, mail, rcpt) EXTENSION_##name,
+	EXTENSIONS(X)
+#undef X
+	EXTENSION_COUNT
+};
+/* clang-format on */
+
+#define EXTENSION_BIT(extension) (1u << (extension))
+
+enum xclient_attribute {
+	XCLIENT_NAME = 1,
+	XCLIENT_ADDR = 2,
+	XCLIENT_PORT = 4,
+	XCLIENT_PROTO = 8,
+	XCLIENT_HELO = 16,
+	XCLIENT_LOGIN = 32,
+	XCLIENT_DESTADDR = 64,
+	XCLIENT_DESTPORT = 128,
+};
+
+/* What one EHLO reply offers, or what we offer in ours. */
+struct ehlo {
+	unsigned extensions; /* bits of EXTENSION_BIT */
+	uint64_t size_max;   /* of SIZE; 0 = no limit said */
+	unsigned xclient;    /* bits of enum xclient_attribute */
+};
+
+/* Read the keywords of a 250 reply to EHLO; lines it does not know, or
+ * cannot read, are not offered. A HELO reply gives none. */
+void ehlo_parse(const struct reply *reply, struct ehlo *ehlo);
+
+/* What we may offer in front of a backend that offers theirs: OFFER rows,
+ * and PASS rows that it has; SIZE is the smaller of both limits, less room
+ * octets kept for the fields we add. */
+struct ehlo ehlo_offer(const struct ehlo *theirs, uint64_t size_max,
+		       uint64_t room);
+
+/* What both offer: for the candidates of a route that is not known yet. */
+struct ehlo ehlo_intersect(const struct ehlo *a, const struct ehlo *b);
+
+/* The 250 reply to EHLO, first line "name greets you"; false if full. */
+bool ehlo_format(const struct ehlo *ehlo, struct span name, struct buf *buf);
+
+/* Whether a parameter keyword of MAIL (or RCPT) belongs to an extension
+ * among those offered. */
+bool extension_has_parameter(unsigned extensions, bool is_rcpt,
+			     struct span keyword);
+
+#endif

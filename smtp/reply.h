@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reply: SMTP replies, read and written.
+ *
+ * Reading is strict, because what comes out is relayed to somebody else:
+ * three digits 2-5, 0-9, 0-9, then SP, '-' or the end; the same code on every
+ * line; lines end in CR LF (a bare LF or CR, NUL or another control character
+ * but HTAB makes the reply bad); at most REPLY_LINE_MAX octets a line and
+ * REPLY_LINES_MAX lines. Text above 127 must be UTF-8 (RFC 6531 3.7.4.2).
+ *
+ * Writing goes through these functions only, so a reply never holds octets
+ * that could be read as a line of its own.
+ *
+ * RFC 5321 4.2, RFC 2034, RFC 3463.
+ */
+#ifndef SMTP_REPLY_H
+#define SMTP_REPLY_H
+
+#include "smtp/buf.h"
+
+#define REPLY_LINE_MAX 1000
+#define REPLY_LINES_MAX 64
+
+struct reply {
+	unsigned code;                     /* 200 … 599 */
+	size_t lines;                      /* at least 1 */
+	struct span line[REPLY_LINES_MAX]; /* text behind "250-" or "250 " */
+};
+
+enum reply_status { REPLY_MORE, REPLY_READY, REPLY_BAD };
+
+/*
+ * The first reply in *in. REPLY_READY: *reply borrows from it and *in stands
+ * behind it. REPLY_MORE: *in is untouched; call again with more octets behind
+ * the same ones. REPLY_BAD: the stream cannot be trusted any more.
+ */
+enum reply_status reply_next(struct span *in, struct reply *reply);
+
+/* 2 for 250, and so on. */
+static inline unsigned
+reply_class(unsigned code)
+{
+	return code / 100;
+}
+
+/* The enhanced code that text starts with ("5.7.1"), without what follows;
+ * empty where there is none or its class is not that of code. RFC 3463 2. */
+struct span reply_enhanced(unsigned code, struct span text);
+
+/*
+ * "code enhanced text CR LF"; an empty enhanced is left out with its space.
+ * Octets of text outside printable ASCII and UTF-8 become '?'. Text over the
+ * line limit is cut at a character, the only place where we cut: it is ours.
+ */
+bool reply_format(struct buf *buf, unsigned code, const char *enhanced,
+		  struct span text);
+
+/* A reply as it was read, line by line, CR LF ended. */
+bool reply_relay(struct buf *buf, const struct reply *reply);
+
+/* The same as one line for a log: "250 2.0.0 Ok" with lines joined by " / ". */
+bool reply_summary(struct buf *buf, const struct reply *reply);
+
+#endif

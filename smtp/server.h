@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * server: the client-facing dialogue, as a machine without octets or clock.
+ *
+ * Given one command (or what was wrong with the line) it says what is to be
+ * done: answer this text, or carry out this duty and report its outcome. It
+ * decides order and syntax; who accepts a sender or a recipient is the
+ * backend's business, and the session brings the two together.
+ *
+ *                 HELO/EHLO ok        MAIL ok         RCPT ok      DATA
+ *    CONNECTED ---------------> GREETED -------> MAIL -------> RCPT ----> DATA
+ *        any: HELO, EHLO, RSET, end of data ---> GREETED (CONNECTED if never
+ *        greeted); QUIT, too many errors ------> CLOSED
+ *
+ * Pipelining (RFC 2920): RCPT may follow MAIL or RCPT while these are still
+ * unanswered. Every other command, and every answer of our own, waits until
+ * nothing is outstanding (SERVER_WAIT: show the same command again), so that
+ * replies leave in the order of the commands without a queue.
+ *
+ * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 6531 3.4.
+ */
+#ifndef SMTP_SERVER_H
+#define SMTP_SERVER_H
+
+#include "smtp/command.h"
+#include "smtp/extension.h"
+
+enum server_state {
+	SERVER_CONNECTED,
+	SERVER_GREETED,
+	SERVER_MAIL,
+	SERVER_RCPT,
+	SERVER_DATA,
+	SERVER_CLOSED,
+};
+
+enum server_duty {
+	SERVER_WAIT,      /* not now: commands before it are outstanding */
+	SERVER_ANSWER,    /* send the answer */
+	SERVER_CLOSE,     /* send the answer and close */
+	SERVER_HELO,      /* find what to greet with; then server_greeted() */
+	SERVER_SENDER,    /* MAIL to the backend; then server_sender() */
+	SERVER_RECIPIENT, /* RCPT to the backend; then server_recipient() */
+	SERVER_CONTENT,   /* send the answer (354), read data; server_end() */
+	SERVER_RESET,     /* drop the mail, then send the answer */
+	SERVER_IDENTITY,  /* XCLIENT from a listed peer; then server_reset() */
+};
+
+struct server_limits {
+	uint64_t size_max;       /* of a message; for SIZE= and 552 */
+	unsigned recipients_max; /* per mail; then 452 4.5.3 */
+	unsigned errors_max;     /* per session; then 421 4.7.0 and close */
+};
+
+struct server {
+	enum server_state state;
+	struct server_limits limits;
+	struct ehlo offered; /* as in our last EHLO reply */
+	bool is_extended;    /* EHLO, not HELO */
+	bool is_greeted;
+	bool takes_xclient;     /* the peer is listed */
+	bool is_sender_pending; /* MAIL forwarded, not answered */
+	unsigned recipients_pending;
+	unsigned recipients; /* accepted */
+	unsigned recipients_asked;
+	unsigned errors;
+};
+
+struct server_turn {
+	enum server_duty duty;
+	unsigned code;        /* the answer; 0 where the duty has none */
+	const char *enhanced; /* constant */
+	const char *text;     /* constant; several lines: none */
+};
+
+void server_init(struct server *server, const struct server_limits *limits);
+
+/*
+ * One line. `line` says what the framing found; for COMMAND_LINE, fault and
+ * command are what command_parse() gave, else they are not looked at. The
+ * state moves when the duty is reported back, except for RSET and QUIT.
+ */
+struct server_turn server_step(struct server *server, enum command_line line,
+			       enum command_fault fault,
+			       const struct command *command);
+
+/* Whether any forwarded command is unanswered. */
+bool server_is_waiting(const struct server *server);
+
+/* Outcomes of duties. A code of class 2 moves the state. `offered` is what
+ * the EHLO reply offered (ignored for HELO). */
+void server_greeted(struct server *server, bool is_extended, unsigned code,
+		    const struct ehlo *offered);
+void server_sender(struct server *server, unsigned code);
+void server_recipient(struct server *server, unsigned code);
+
+/* The data has ended and been answered, or the mail was dropped. */
+void server_end(struct server *server);
+
+/* As freshly connected: after XCLIENT. */
+void server_reset(struct server *server);
+
+#endif
