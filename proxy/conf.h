@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conf: proxy.conf, read, checked and turned into values.
+ *
+ * conf.def is the one table of settings: section, word, type, default,
+ * limits, which program uses it, and its documentation. From it come the
+ * parser, `dmarcgate -t`, the commented conf/proxy.conf and proxy.conf(5).
+ *
+ * Reading gathers every fault, each as one line "FILE:LINE: SETTING: what was
+ * expected, what was found", and gives no configuration if there is any. A
+ * conf is immutable once read and outlives every session that uses it.
+ *
+ * This is the only file that knows libconfuse (conf.c).
+ */
+#ifndef PROXY_CONF_H
+#define PROXY_CONF_H
+
+#include "dmarc/discovery.h"
+#include "dmarc/policy.h"
+#include "smtp/arena.h"
+#include "smtp/buf.h"
+#include "smtp/ip.h"
+
+enum conf_mode { MODE_ENFORCE, MODE_MONITOR };
+
+/* What is done with a message that a policy, or a rule of ours, asks to be
+ * treated. */
+enum conf_action {
+	ACTION_RELAY,
+	ACTION_TAG,     /* relay with quarantine.header */
+	ACTION_SUBJECT, /* relay with quarantine.subject put before Subject */
+	ACTION_DIVERT,  /* relay to quarantine.recipient and/or .backend */
+	ACTION_DEFER,   /* 451 4.7.1 */
+	ACTION_REJECT,  /* 550 5.7.1 */
+};
+
+enum conf_identity {
+	IDENTITY_NONE,
+	IDENTITY_XCLIENT,
+	IDENTITY_PROXY_V1,
+	IDENTITY_PROXY_V2,
+};
+
+enum conf_connect { CONNECT_AT_CONNECT, CONNECT_AT_MAIL };
+
+struct conf_endpoint {
+	struct ip ip;
+	uint16_t port;
+	struct span text; /* "192.0.2.1:25", "[2001:db8::1]:25" */
+};
+
+struct conf_networks {
+	const struct ip_network *list;
+	size_t count;
+};
+
+struct conf_listener {
+	struct conf_endpoint endpoint;
+	struct conf_networks proxy_from;   /* peers that send a PROXY header */
+	struct conf_networks xclient_from; /* peers that may use XCLIENT */
+};
+
+struct conf_backend {
+	struct span name;
+	const struct conf_endpoint *addresses; /* tried in order */
+	size_t address_count;
+	enum conf_identity identity;
+	bool trusts_unidentified;
+	uint64_t connect_us_max; /* until its banner */
+	uint64_t reply_us_max;   /* for a reply to a command */
+	uint64_t final_us_max;   /* for the reply to the end of data */
+};
+
+struct conf_quarantine {
+	enum conf_action action; /* default of on-quarantine */
+	struct span header;      /* field name */
+	struct span subject;     /* prefix */
+	struct span recipient;   /* of a diversion; empty: the original ones */
+	size_t backend; /* of a diversion; CONF_NO_BACKEND: the same one */
+	enum conf_action divert_failed; /* ACTION_TAG or ACTION_DEFER */
+	struct span original_header;    /* carries the original recipients */
+};
+#define CONF_NO_BACKEND SIZE_MAX
+
+struct conf_route {
+	struct span domain; /* "*", or normalised; matched exactly */
+	size_t backend;     /* index into conf->backends */
+	enum conf_mode mode;
+	enum conf_action on_reject, on_quarantine, on_fail_none, on_bad_policy;
+};
+
+struct conf {
+	struct arena arena; /* owns all below */
+	struct span file;
+
+	struct span hostname; /* of the gate, in banner, EHLO, Received */
+	struct span user;     /* empty: stay who we are */
+	unsigned workers;     /* 0 = auto */
+	uint64_t message_size_max;
+	uint64_t header_size_max;
+	uint64_t body_memory; /* octets of a body kept in memory, per mail */
+	uint64_t body_disk;   /* octets of bodies in files, per worker */
+	struct span body_directory;
+	bool is_normalising;    /* line-endings */
+	uint64_t eval_us_max;   /* from the end of data */
+	uint64_t data_us_max;   /* for one message's upload */
+	uint64_t client_us_max; /* silence of the client */
+	uint64_t drain_us_max;
+	uint64_t name_us_max; /* waiting for the client's name */
+	enum conf_connect backend_connect;
+	struct span psl_file; /* empty: libpsl's own */
+
+	const struct conf_listener *listeners;
+	size_t listener_count;
+	const struct conf_backend *backends;
+	size_t backend_count;
+	const struct conf_route *routes; /* in file order; first match counts */
+	size_t route_count;
+	bool has_one_backend; /* every route leads to the same one */
+
+	/* dmarc { } */
+	enum discovery_method discovery;
+	bool does_compare;
+	bool needs_evidence;             /* reject-mode */
+	bool does_defer;                 /* temperror = defer */
+	enum conf_action bad_from;       /* reject tag relay ("accept") */
+	const struct span *authserv_ids; /* [0] is the one we write */
+	size_t authserv_id_count;
+	const struct policy_override *overrides;
+	size_t override_count;
+
+	struct conf_quarantine quarantine;
+
+	/* resolver { } */
+	const struct conf_endpoint *resolvers;
+	size_t resolver_count; /* 0: those of /etc/resolv.conf */
+	struct span zone_file; /* empty: none */
+	uint64_t dns_us_max;   /* per query and try */
+	unsigned dns_tries;
+	uint64_t dns_cache_octets;
+
+	struct span spool_directory;
+
+	/* limit { } 0 = none, but where said otherwise */
+	unsigned connections_max;             /* per worker */
+	unsigned connections_per_address_max; /* over all workers */
+	bool limits_loopback;
+	unsigned recipients_max; /* per mail; at least 1 */
+	unsigned errors_max;     /* per session; at least 1 */
+};
+
+/* Which program reads it. The gate needs a listener, a backend and a route;
+ * the tool does not. */
+enum conf_scope { CONF_GATE, CONF_TOOL };
+
+/*
+ * Read and check a file. The conf, owned by the caller; or NULL with at least
+ * one fault line (LF-ended) in faults. Warnings ("FILE:LINE: warning: …") are
+ * appended there too when it succeeds. The file is read once.
+ */
+struct conf *conf_read(const char *file, enum conf_scope scope,
+		       struct buf *faults);
+
+/* Defaults alone, for programs that need no file. */
+struct conf *conf_default(void);
+void conf_free(struct conf *conf);
+
+/* The route of a recipient's domain (normalised; may be empty for
+ * <Postmaster>, which takes "*"); NULL if no route serves it. */
+const struct conf_route *conf_route(const struct conf *conf,
+				    struct span domain);
+
+/* Every setting at its effective value, in proxy.conf's own syntax. */
+bool conf_print(const struct conf *conf, struct buf *out);
+
+/* The commented proxy.conf at its defaults, and the OPTIONS part of
+ * proxy.conf(5) in mdoc, from conf.def. */
+bool conf_print_example(struct buf *out);
+bool conf_print_manual(struct buf *out);
+
+const char *conf_action_name(enum conf_action action);
+const char *conf_mode_name(enum conf_mode mode);
+
+#endif

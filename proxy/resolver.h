@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * resolver: questions to DNS, answered from a zone, a cache, or c-ares on the
+ * ring.
+ *
+ * One per worker. A question already under way is not asked again: the second
+ * asker waits for the same answer. Answers are cached by name and type for
+ * their TTL (clamped), negative ones by the SOA's minimum (RFC 2308), failures
+ * for a few seconds; the cache is bounded in octets and evicts what was used
+ * longest ago. A positive answer of a CNAME chain is cached under the name
+ * that was asked, with the smallest TTL.
+ *
+ * Every try ends within its time-out. SERVFAIL, REFUSED, time-outs, malformed
+ * answers and the cap of queries in flight are ANSWER_TEMPERROR with their
+ * name in `error`, never "no such name".
+ */
+#ifndef PROXY_RESOLVER_H
+#define PROXY_RESOLVER_H
+
+#include "dmarc/answers.h"
+#include "proxy/conf.h"
+#include "proxy/zone.h"
+
+struct ring;
+struct resolver;
+
+/* A waiting question, embedded in its owner. */
+struct resolver_query {
+	/* Called once, from the ring's loop, never from resolver_ask(). The
+	 * answer is valid during the call only. */
+	void (*done)(struct resolver_query *query, const struct answer *answer);
+	struct resolver_query *next, **link; /* the resolver's */
+};
+
+/* On this ring; servers, time-outs, tries and cache size of the conf; a zone
+ * (may be NULL; borrowed) answers everything if given. NULL with a sentence
+ * in faults. */
+struct resolver *resolver_new(struct ring *ring, const struct conf *conf,
+			      const struct zone *zone, struct buf *faults);
+
+/* Waiting queries are forgotten, their done is not called. */
+void resolver_free(struct resolver *resolver);
+
+/*
+ * Ask for a normalised name. True: *answer is known now (valid until the next
+ * call into the resolver). False: query->done will be called.
+ */
+bool resolver_ask(struct resolver *resolver, struct span name,
+		  enum dns_type type, struct resolver_query *query,
+		  struct answer *answer);
+
+/* The owner goes away: done is not called any more. Harmless when it was not
+ * waiting. */
+void resolver_cancel(struct resolver_query *query);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session: one client connection, as a pure machine: events in, actions out.
+ *
+ * It pairs the client-facing dialogue (smtp/server) with the backend-facing
+ * one (proxy/backend), holds the mail while it arrives, has it judged
+ * (dmarc/eval), enforces the verdict, and composes the verdict line. It knows
+ * no descriptor, ring, file or name server; time comes from a clock it is
+ * given. Whoever drives it (the worker; the replay harness; the simulator):
+ *
+ *     session_step(session, &event);
+ *     while (session_next(session, &action))
+ *             carry it out, or start to;
+ *     for each side: send what session_output() holds, one send at a time,
+ *             and keep one recv armed while session_wants() says so;
+ *     arm one timer for session_deadline().
+ *
+ * Three sides: the client, the backend, and a second backend that a
+ * quarantined message may be diverted to.
+ *
+ * Promises (design section 1): no 2xx to the end of data before the backend's
+ * own; the octets judged are the octets delivered; the client's identity
+ * fails closed; one verdict line per end of data, written before the reply
+ * leaves; every session ends.
+ *
+ * After an action ACT_END nothing but session_free() may be called.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include "dmarc/answers.h"
+#include "proxy/conf.h"
+#include "proxy/log.h"
+#include "proxy/stats.h"
+#include "smtp/extension.h"
+
+enum session_side { SIDE_CLIENT, SIDE_BACKEND, SIDE_DIVERT, SIDE_COUNT };
+
+/* What all sessions of one worker share. Outlives them. */
+struct session_host {
+	const struct conf *conf;
+	const struct domain_psl *psl; /* may be NULL */
+	const struct ehlo *probed;    /* by backend index: its last EHLO */
+	struct stats *stats;
+	uint64_t (*monotonic_us)(void *clock);
+	uint64_t (*wall_us)(void *clock); /* since the epoch */
+	void *clock;
+};
+
+/* What is known of the client when it connects. Copied. */
+struct session_peer {
+	const struct conf_listener *listener;
+	struct ip ip;
+	uint16_t port;
+	struct ip local_ip; /* where it connected to */
+	uint16_t local_port;
+	struct span id; /* unique; the prefix of its mails' ids; ≤ 24 octets */
+};
+
+enum session_event_kind {
+	SESSION_START,     /* once, first */
+	SESSION_CONNECTED, /* side: the connection asked for is up */
+	SESSION_OCTETS,    /* side, octets: they arrived */
+	SESSION_CLOSED,    /* side, error: the peer closed, or reset, or the
+			      connect failed (error, then no CONNECTED) */
+	SESSION_SENT,    /* side: all that was taken from the output is sent */
+	SESSION_ANSWER,  /* ticket, answer: of an ACT_ASK */
+	SESSION_SPOOLED, /* error: of an ACT_SPOOL */
+	SESSION_WRITTEN, /* error: of an ACT_BODY_WRITE */
+	SESSION_READ,    /* octets or error: of an ACT_BODY_READ */
+	SESSION_TIMER,   /* the deadline has passed */
+	SESSION_DRAIN,   /* end at the next opportunity: 421 */
+};
+
+struct session_event {
+	enum session_event_kind kind;
+	enum session_side side;
+	int error; /* 0 or a negative errno */
+	struct span octets;
+	uint64_t ticket;
+	const struct answer *answer;
+};
+
+enum session_act {
+	ACT_CONNECT,    /* side, backend, address: open a connection */
+	ACT_CLOSE,      /* side: when the output has been sent, close. No event
+			   of that side follows */
+	ACT_ABORT,      /* side: close at once, drop the output */
+	ACT_ASK,        /* name, type, ticket: look it up */
+	ACT_FORGET,     /* ticket and all with its generation: no one waits */
+	ACT_SPOOL,      /* octets: append this verdict line */
+	ACT_BODY_WRITE, /* octets, offset: append to the mail's file */
+	ACT_BODY_READ,  /* offset, length: read from it */
+	ACT_BODY_DROP,  /* the file's contents are not needed any more */
+	ACT_EVENT,      /* event, octets: write to the event log */
+	ACT_END,        /* the session is over: free it */
+};
+
+/* A ticket is generation << 16 | index; a generation is one mail (or the
+ * connection itself). */
+struct session_action {
+	enum session_act act;
+	enum session_side side;
+	size_t backend;     /* index into conf->backends */
+	size_t address;     /* index into its addresses */
+	struct span octets; /* valid until the event that answers it; for
+			       ACT_EVENT until the next session_ call */
+	uint64_t offset;
+	size_t length;
+	struct span name; /* valid until the answer or ACT_FORGET */
+	enum dns_type type;
+	uint64_t ticket;
+	enum log_event event;
+};
+
+struct session;
+
+/* A session at its start, or NULL without memory. */
+struct session *session_new(const struct session_host *host,
+			    const struct session_peer *peer);
+void session_free(struct session *session);
+
+void session_step(struct session *session, const struct session_event *event);
+bool session_next(struct session *session, struct session_action *action);
+
+/* Octets to be sent to a side. The driver takes them out (buf_swap or
+ * buf_consume) and says SESSION_SENT when all that it took has been sent. */
+struct buf *session_output(struct session *session, enum session_side side);
+
+/* Whether octets of that side can be taken now. False is backpressure. A
+ * driver may deliver what it had already received, up to
+ * SESSION_OCTETS_MAX at a time. */
+bool session_wants(const struct session *session, enum session_side side);
+#define SESSION_OCTETS_MAX 16384
+
+/* When SESSION_TIMER is due, on the monotonic clock; 0 for never. */
+uint64_t session_deadline(const struct session *session);
+
+/* Octets of memory it holds now, for the worker's ceiling and the tests. */
+size_t session_memory(const struct session *session);
+
+#endif
