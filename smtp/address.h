@@ -17,10 +17,12 @@
 #include "smtp/buf.h"
 #include "smtp/ip.h"
 
-/* RFC 5321 4.5.3.1: limits of local part, domain and path. */
-#define ADDRESS_LOCAL_MAX 64
+/* Limits of local part, domain and path. RFC 5321 4.5.3.1 asks for 64, 255 and
+ * 256 at least; senders that write a recipient into theirs (VERP, SRS) need
+ * more. The path counts as written, from '<' to '>', with a source route. */
+#define ADDRESS_LOCAL_MAX 255
 #define ADDRESS_DOMAIN_MAX 255
-#define ADDRESS_PATH_MAX 256
+#define ADDRESS_PATH_MAX 512
 
 struct path {
 	struct span local;  /* as written: quoted strings keep their quotes */
@@ -32,10 +34,13 @@ struct path {
 
 /*
  * A path at the start of *in, from '<' to '>'; *in is moved behind it. A
- * source route (obsolete) is skipped. "<>" is the null path; "<Postmaster>"
- * without domain has an empty domain. False if it is not one; *in is then
- * where it was. Local parts, domains and paths over the limits above are
- * refused, and so are control characters, NUL, and bad UTF-8.
+ * source route (obsolete) is skipped. "<>" is the null path; "<Postmaster>",
+ * and no other local part, may stand without domain: an empty one. False if it
+ * is not one; *in is then where it was. Local parts, domains and paths over
+ * the limits above are refused, and so are control characters, NUL, and bad
+ * UTF-8. Dots where RFC 5321 has none ("a..b", "a.") are let through: people
+ * have such addresses, they read in one way only, and it is the backend's to
+ * say whether it knows them.
  */
 bool path_parse(struct span *in, struct path *path);
 
@@ -52,6 +57,12 @@ bool address_literal_parse(struct span text, struct ip *ip);
 
 /* Whether text is well-formed UTF-8 (RFC 3629: no overlong, no surrogates). */
 bool address_is_utf8(struct span text);
+
+/* The same, and without control characters: C0 but HTAB, DEL, C1. */
+bool address_is_text(struct span text);
+
+/* An octet of an atom: RFC 5322 3.2.3 atext, or of UTF-8 (RFC 6532 3.2). */
+bool octet_is_atext(uint8_t c);
 
 /* Author domains of one From field. */
 #define FROM_DOMAINS_MAX 8
@@ -73,10 +84,20 @@ struct from {
 /*
  * The domains of a From field's body (what follows the colon, folded or not,
  * without its final CR LF): mailbox-list or, RFC 6854, address-list with
- * groups; comments, quoted strings, encoded words as display names, obsolete
- * routes. A domain literal, a bare CR, LF or NUL, an unbalanced quote or
- * comment, nesting over 16, text behind '>', a missing '@' or domain, or white
- * space or comments inside a domain make it malformed.
+ * groups; comments, quoted strings, encoded words as display names, empty list
+ * elements (RFC 5322 4.4).
+ *
+ * Every domain that some reader could show is given: those of an obsolete
+ * route, and that of an unquoted address as display name
+ * ("a@b.example <c@d.example>"), stand in the list beside the addr-spec's.
+ *
+ * Malformed are: a domain literal, a domain that address_is_domain() refuses
+ * (one trailing dot is let through), control characters, bad UTF-8, a bare CR
+ * or LF, a fold that leaves a blank line, a line over 998 octets, an unbalanced
+ * quote or comment, nesting over 16, '<' or '>' in a comment, text behind '>',
+ * a missing '@' or domain, white space or comments inside a domain or local
+ * part, and, inside an addr-spec, an encoded word, or '@', '<' or '>' in quotes
+ * or comments: mail programs are known to read these in different ways.
  */
 enum from_status from_parse(struct span body, struct from *from);
 

@@ -7,7 +7,8 @@
  * PIPELINING (RFC 2920) several may be under way; without it the next one is
  * held back here until the one before is answered. Commands after which the
  * peer's state must be known (EHLO, DATA, the end of data, XCLIENT, QUIT)
- * must not have another queued behind them until they are answered: asserted.
+ * must not have another queued behind them until they are answered: asserted,
+ * and asked by client_has_room().
  *
  * A reply that nothing asked for is an end: 421 is given as CLIENT_GOODBYE
  * (RFC 5321 3.8: the server may say it at any time), anything else is
@@ -59,7 +60,8 @@ struct client_answer {
 void client_init(struct client *client);
 void client_fini(struct client *client);
 
-/* Whether another command may be queued now. */
+/* Whether another command may be queued now: there is room, and none before it
+ * must be answered first. */
 bool client_has_room(const struct client *client);
 
 /*
@@ -71,8 +73,9 @@ bool client_send(struct client *client, enum client_command command,
 
 /*
  * The next reply in *in, which is moved behind it; held lines that it sets
- * free are appended to out. CLIENT_MORE leaves the rest of *in to be shown
- * again.
+ * free are appended to out. Those that find no room there go with the next
+ * call: so call again when out has drained. CLIENT_MORE leaves the rest of *in
+ * to be shown again. CLIENT_GOODBYE gives the reply, and no command.
  */
 enum client_status client_next(struct client *client, struct span *in,
 			       struct buf *out, struct client_answer *answer);

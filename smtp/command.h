@@ -4,9 +4,9 @@
  *
  * Framing knows one end of line, CR LF. A line that is too long is swallowed
  * up to its CR LF and reported once. A bare LF, a CR not followed by LF, or a
- * NUL cannot come from an SMTP client: it is reported where it stands, and
- * the caller answers and closes, so that nothing behind it is ever read as a
- * command (standards: smuggling).
+ * NUL cannot come from an SMTP client: it is reported where it stands, again
+ * at every further call, and the caller answers and closes, so that nothing
+ * behind it is ever read as a command (standards: smuggling).
  *
  * Parsing gives the verb, the path and the parameters as spans of the line.
  * Towards the backend a command is written anew from these parts by
@@ -24,7 +24,11 @@
 #define COMMAND_LINE_MAX 2048
 #define COMMAND_PARAMETERS_MAX 16
 
-/* X(name, text, kind of argument, line of the HELP reply) */
+/*
+ * X(name, text, kind of argument, line of the HELP reply). Rows without a line
+ * of help are verbs that are known but not for everybody: the dialogue answers
+ * them 502, not 500 as it does what nobody has heard of.
+ */
 #define VERBS(X)                                                          \
 	X(HELO, "HELO", DOMAIN, "HELO host name")                         \
 	X(EHLO, "EHLO", DOMAIN, "EHLO host name")                         \
@@ -36,7 +40,12 @@
 	X(VRFY, "VRFY", ANYTHING, "VRFY address")                         \
 	X(HELP, "HELP", ANYTHING, "HELP")                                 \
 	X(QUIT, "QUIT", NOTHING, "QUIT")                                  \
-	X(EXPN, "EXPN", ANYTHING, "EXPN list")                            \
+	X(EXPN, "EXPN", ANYTHING, "")                                     \
+	X(STARTTLS, "STARTTLS", ANYTHING, "")                             \
+	X(BDAT, "BDAT", ANYTHING, "")                                     \
+	X(AUTH, "AUTH", ANYTHING, "")                                     \
+	X(ETRN, "ETRN", ANYTHING, "")                                     \
+	X(TURN, "TURN", ANYTHING, "")                                     \
 	X(XCLIENT, "XCLIENT", ANYTHING, "")
 
 /* clang-format off */
@@ -98,12 +107,15 @@ enum command_fault {
 /*
  * Parse one line. Verbs and "FROM:", "TO:" in any case; white space after the
  * colon is tolerated, as every MTA does. On a fault, command->verb is the verb
- * if it was known. *command borrows from line.
+ * if it was known. *command borrows from line. A HELO name is one word of
+ * letters, digits, "-._:#[]" and UTF-8, at most ADDRESS_DOMAIN_MAX octets:
+ * whether it is more than that is the backend's to say.
  */
 enum command_fault command_parse(struct span line, struct command *command);
 
 /* MAIL or RCPT (and HELO, EHLO, DATA, RSET, QUIT) written anew, with CR LF;
- * false if buf is full. */
+ * false if buf is full. Another verb, and white space or a control character
+ * inside a word, are asserted against. */
 bool command_format(const struct command *command, struct buf *buf);
 
 /* The value of a parameter, or NULL where it was not given. */
@@ -111,7 +123,7 @@ const struct parameter *command_parameter(const struct command *command,
 					  struct span keyword);
 
 /* xtext of RFC 3461 4. Encoding: false if buf is full. Decoding: false if
- * text is not xtext or buf is full. */
+ * text is not xtext (part of it may be in buf then) or buf is full. */
 bool xtext_encode(struct span text, struct buf *buf);
 bool xtext_decode(struct span text, struct buf *buf);
 

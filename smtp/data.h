@@ -62,7 +62,7 @@ enum data_status data_decode(struct data_decoder *decoder, struct span *in,
 			     struct span *chunk);
 
 struct data_encoder {
-	enum data_state state; /* LINE_START, LINE or CR */
+	enum data_state state; /* LINE_START, LINE, CR or ENDED */
 	uint64_t octets;       /* of the message, taken in so far */
 };
 
@@ -72,14 +72,14 @@ void data_encoder_init(struct data_encoder *encoder);
 /*
  * Append the wire form of chunk. False, and nothing appended, if it does not
  * fit (at most DATA_ENCODED_MAX(chunk.n) octets are needed) or the chunk holds
- * NUL, a bare CR or a bare LF.
+ * NUL, a bare CR or a bare LF. A CR at its end is held against the next one.
  */
 #define DATA_ENCODED_MAX(n) ((n) + (n) / 3 + 2)
 bool data_encode(struct data_encoder *encoder, struct span chunk,
 		 struct buf *out);
 
 /* Append the end of data. False if it does not fit, or the message's last
- * line has no CR LF. */
+ * line has no CR LF. After true the encoder takes nothing more. */
 bool data_encode_end(struct data_encoder *encoder, struct buf *out);
 
 #endif

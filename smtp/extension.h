@@ -37,16 +37,24 @@ enum extension {
 
 #define EXTENSION_BIT(extension) (1u << (extension))
 
+/* X(attribute of XCLIENT, its bit) */
+#define XCLIENT_ATTRIBUTES(X) \
+	X(NAME, 1)            \
+	X(ADDR, 2)            \
+	X(PORT, 4)            \
+	X(PROTO, 8)           \
+	X(HELO, 16)           \
+	X(LOGIN, 32)          \
+	X(DESTADDR, 64)       \
+	X(DESTPORT, 128)
+
+/* clang-format off */
 enum xclient_attribute {
-	XCLIENT_NAME = 1,
-	XCLIENT_ADDR = 2,
-	XCLIENT_PORT = 4,
-	XCLIENT_PROTO = 8,
-	XCLIENT_HELO = 16,
-	XCLIENT_LOGIN = 32,
-	XCLIENT_DESTADDR = 64,
-	XCLIENT_DESTPORT = 128,
+#define X(name, bit) XCLIENT_##name = (bit),
+	XCLIENT_ATTRIBUTES(X)
+#undef X
 };
+/* clang-format on */
 
 /* What one EHLO reply offers, or what we offer in ours. */
 struct ehlo {
@@ -60,15 +68,19 @@ struct ehlo {
 void ehlo_parse(const struct reply *reply, struct ehlo *ehlo);
 
 /* What we may offer in front of a backend that offers theirs: OFFER rows,
- * and PASS rows that it has; SIZE is the smaller of both limits, less room
- * octets kept for the fields we add. */
+ * and PASS rows that it has. SIZE is the smaller of our limit and of theirs
+ * less the room octets that are kept for the fields we add; 1 where these
+ * would use up all of it, since 0 is no limit. */
 struct ehlo ehlo_offer(const struct ehlo *theirs, uint64_t size_max,
 		       uint64_t room);
 
-/* What both offer: for the candidates of a route that is not known yet. */
+/* What both offer: for the candidates of a route that is not known yet. The
+ * tighter size limit holds even if only one of them says SIZE. */
 struct ehlo ehlo_intersect(const struct ehlo *a, const struct ehlo *b);
 
-/* The 250 reply to EHLO, first line "name greets you"; false if full. */
+/* The 250 reply to EHLO, first line "name greets you"; false if full. SIZE is
+ * followed by its number, XCLIENT by its attributes. name is one word without
+ * control characters: asserted. */
 bool ehlo_format(const struct ehlo *ehlo, struct span name, struct buf *buf);
 
 /* Whether a parameter keyword of MAIL (or RCPT) belongs to an extension

@@ -13,6 +13,10 @@
  * body is passed through. Limits: octets and fields; beyond either the header
  * is too large, and the message must be refused.
  *
+ * White space between name and colon ("From : ", RFC 5322 4.5) is taken: it is
+ * a field of that name, as those see it who show it. A line that starts with
+ * white space and has no field before it is malformed.
+ *
  * RFC 5322 2.2, 3.6.8. Input comes from data_decode(): clean lines.
  */
 #ifndef SMTP_MESSAGE_H
@@ -25,7 +29,9 @@
 enum message_state {
 	MESSAGE_HEADER,    /* reading the header */
 	MESSAGE_BODY,      /* behind the empty line */
-	MESSAGE_TOO_LARGE, /* the header is over a limit; octets are dropped */
+	MESSAGE_TOO_LARGE, /* the header is over a limit; octets are dropped,
+			    * and only the lines before the one too many are
+			    * indexed */
 };
 
 struct message_entry { /* offsets into the header */
@@ -43,7 +49,6 @@ struct message {
 	size_t fields;
 	size_t fields_cap;
 	size_t line_at;       /* where the pending header line starts */
-	size_t scanned;       /* octets of header known to hold no line end */
 	bool is_malformed;    /* some entry is */
 	uint64_t body_octets; /* seen so far */
 };
@@ -56,7 +61,8 @@ struct field {
 	bool is_malformed;
 };
 
-/* An empty message whose header may have header_max octets. */
+/* An empty message whose header may have header_max octets, with its empty
+ * line (at most UINT32_MAX). */
 void message_init(struct message *message, size_t header_max);
 
 /*
@@ -66,7 +72,8 @@ void message_init(struct message *message, size_t header_max);
 void message_feed(struct message *message, struct span chunk,
 		  struct span *body);
 
-/* No more octets: the header, if still open, ends here. */
+/* No more octets: the header, if still open, ends here. A last line without
+ * its CR LF, which the wire cannot bring, is malformed. */
 void message_end(struct message *message);
 
 /* The index of field i, counted from 0 in the order of the message. */

@@ -5,8 +5,9 @@
  * Reading is strict, because what comes out is relayed to somebody else:
  * three digits 2-5, 0-9, 0-9, then SP, '-' or the end; the same code on every
  * line; lines end in CR LF (a bare LF or CR, NUL or another control character
- * but HTAB makes the reply bad); at most REPLY_LINE_MAX octets a line and
- * REPLY_LINES_MAX lines. Text above 127 must be UTF-8 (RFC 6531 3.7.4.2).
+ * but HTAB makes the reply bad); at most REPLY_LINE_MAX octets a line, its
+ * CR LF counted, and REPLY_LINES_MAX lines. Text above 127 must be UTF-8
+ * without C1 controls (RFC 6531 3.7.4.2).
  *
  * Writing goes through these functions only, so a reply never holds octets
  * that could be read as a line of its own.
@@ -20,6 +21,8 @@
 
 #define REPLY_LINE_MAX 1000
 #define REPLY_LINES_MAX 64
+/* RFC 5321 4.5.3.1.5: longest line that we make, with its CR LF. */
+#define REPLY_OWN_LINE_MAX 512
 
 struct reply {
 	unsigned code;                     /* 200 … 599 */
@@ -48,17 +51,21 @@ reply_class(unsigned code)
 struct span reply_enhanced(unsigned code, struct span text);
 
 /*
- * "code enhanced text CR LF"; an empty enhanced is left out with its space.
- * Octets of text outside printable ASCII and UTF-8 become '?'. Text over the
- * line limit is cut at a character, the only place where we cut: it is ours.
+ * "code enhanced text CR LF"; an empty or null enhanced is left out with its
+ * space; one that is not an enhanced code for code is asserted against.
+ * Octets of text outside printable ASCII and UTF-8 become '?'. Text over
+ * REPLY_OWN_LINE_MAX is cut at a character, the only place where we cut: it is
+ * ours. False if buf is full.
  */
 bool reply_format(struct buf *buf, unsigned code, const char *enhanced,
 		  struct span text);
 
-/* A reply as it was read, line by line, CR LF ended. */
+/* A reply as it was read, line by line, CR LF ended; false if buf is full. A
+ * reply that reply_next() would not give is asserted against. */
 bool reply_relay(struct buf *buf, const struct reply *reply);
 
-/* The same as one line for a log: "250 2.0.0 Ok" with lines joined by " / ". */
+/* The same as one line for a log: "250 2.0.0 Ok" with lines joined by " / ";
+ * false if buf is full. */
 bool reply_summary(struct buf *buf, const struct reply *reply);
 
 #endif

@@ -43,13 +43,15 @@ enum server_duty {
 	SERVER_RECIPIENT, /* RCPT to the backend; then server_recipient() */
 	SERVER_CONTENT,   /* send the answer (354), read data; server_end() */
 	SERVER_RESET,     /* drop the mail, then send the answer */
-	SERVER_IDENTITY,  /* XCLIENT from a listed peer; then server_reset() */
+	SERVER_IDENTITY,  /* XCLIENT from a listed peer; if it is well-formed
+			   * then server_reset() */
 };
 
 struct server_limits {
+	/* Of each, 0 is none. */
 	uint64_t size_max;       /* of a message; for SIZE= and 552 */
 	unsigned recipients_max; /* per mail; then 452 4.5.3 */
-	unsigned errors_max;     /* per session; then 421 4.7.0 and close */
+	unsigned errors_max;     /* per session; the next line gets 421 4.7.0 */
 };
 
 struct server {
@@ -58,12 +60,13 @@ struct server {
 	struct ehlo offered; /* as in our last EHLO reply */
 	bool is_extended;    /* EHLO, not HELO */
 	bool is_greeted;
-	bool takes_xclient;     /* the peer is listed */
+	bool takes_xclient;     /* the peer is listed; set by the session */
+	bool is_hello_pending;  /* SERVER_HELO not reported back */
 	bool is_sender_pending; /* MAIL forwarded, not answered */
+	bool is_sender_utf8;    /* the MAIL forwarded last has SMTPUTF8 */
 	unsigned recipients_pending;
 	unsigned recipients; /* accepted */
-	unsigned recipients_asked;
-	unsigned errors;
+	unsigned errors;     /* answers of class 5 of our own */
 };
 
 struct server_turn {
@@ -76,15 +79,17 @@ struct server_turn {
 void server_init(struct server *server, const struct server_limits *limits);
 
 /*
- * One line. `line` says what the framing found; for COMMAND_LINE, fault and
- * command are what command_parse() gave, else they are not looked at. The
- * state moves when the duty is reported back, except for RSET and QUIT.
+ * One line. `line` says what the framing found, and is not COMMAND_MORE; for
+ * COMMAND_LINE, fault and command are what command_parse() gave, else they are
+ * not looked at. The state moves when the duty is reported back, except for
+ * DATA, RSET and what closes. While the state is DATA or CLOSED there are no
+ * commands: asserted.
  */
 struct server_turn server_step(struct server *server, enum command_line line,
 			       enum command_fault fault,
 			       const struct command *command);
 
-/* Whether any forwarded command is unanswered. */
+/* Whether any HELO, EHLO or forwarded command is unanswered. */
 bool server_is_waiting(const struct server *server);
 
 /* Outcomes of duties. A code of class 2 moves the state. `offered` is what
