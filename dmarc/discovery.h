@@ -45,8 +45,10 @@ struct discovery_walk {
 size_t discovery_names(struct span domain,
 		       struct span names[DISCOVERY_WALK_MAX]);
 
-/* Walk from domain. All names are asked at the first call. NONE: no record on
- * the whole way. The steps are filled in for all but PENDING. */
+/* Walk from domain. All names are asked at the first call; an answer matters
+ * only if the walk gets there. NONE: no record on the whole way. The steps are
+ * filled in for all but PENDING; with TEMPERROR the last one is the name that
+ * failed. */
 enum discovery_status discovery_walk(struct span domain,
 				     struct answers *answers,
 				     struct discovery_walk *walk);
@@ -54,8 +56,9 @@ enum discovery_status discovery_walk(struct span domain,
 /* The organizational domain that a finished walk gives (4.10.2). */
 struct span discovery_walk_organizational(const struct discovery_walk *walk);
 
-/* The organizational domain of any domain, by either method. TEMPERROR leaves
- * *organizational as the domain itself. */
+/* The organizational domain of any domain, by either method. FOUND whenever it
+ * is known, with or without a record on the way; TEMPERROR (or no psl for the
+ * PSL method) leaves *organizational as the domain itself. Never NONE. */
 enum discovery_status discovery_organizational(struct span domain,
 					       enum discovery_method method,
 					       const struct domain_psl *psl,
@@ -65,13 +68,24 @@ enum discovery_status discovery_organizational(struct span domain,
 struct discovery {
 	struct record record;
 	struct span domain; /* where the record stands: the policy domain */
-	struct span organizational; /* of the author domain */
+	struct span organizational; /* of the author domain, or empty: below */
 	bool is_author_record;      /* domain is the author domain: p applies */
 	bool is_multiple; /* several records at some name, discarded */
 	enum discovery_method method;
 };
 
-/* The record that speaks for an author domain (4.10.1). */
+/*
+ * The record that speaks for an author domain (4.10.1).
+ *
+ * The record at the author domain is the policy even when a name above it
+ * failed: FOUND, but `organizational` is then empty, since nobody knows it.
+ * policy_is_aligned() takes it for equal to no other; a relaxed alignment
+ * that would need it is the caller's temperror (5.3.6).
+ *
+ * With NONE `organizational` and `is_multiple` are valid too. By the PSL
+ * method several records at one name end the search (RFC 7489 6.6.3), and
+ * without a list the status is TEMPERROR.
+ */
 enum discovery_status discovery_policy(struct span author,
 				       enum discovery_method method,
 				       const struct domain_psl *psl,

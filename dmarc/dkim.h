@@ -11,8 +11,12 @@
  * Never pass: rsa-sha1, RSA keys under 1024 bits, a signature whose body hash
  * or header hash fails or that the engine reports any error for, one without
  * From in h=. Caps, applied before the engine sees a field: signatures, names
- * in h=, header fields, header octets (a hostile message costs seconds
+ * in h=, header octets, different body hashes (a hostile message costs seconds
  * otherwise); what is over a cap is reported as policy, not verified.
+ *
+ * Results follow RFC 8601 2.7.1: neutral is a signature that cannot be read,
+ * permerror one without a usable key or out of its time, policy one that we
+ * do not accept.
  *
  * RFC 6376, 8301, 8463, 8616. The prefix is dkim_check_, since libopendkim
  * exports dkim_header(), dkim_body() and others.
@@ -26,8 +30,14 @@
 #define DKIM_SIGNATURES_MAX 16   /* verified */
 #define DKIM_LISTED_MAX 32       /* reported, with those over the cap */
 #define DKIM_H_NAMES_MAX 100     /* names in one h= */
+#define DKIM_H_MAX 4000          /* octets of them */
+#define DKIM_BODIES_MAX 4        /* different body hashes */
+#define DKIM_HEADER_MAX 262144   /* octets of the header */
+#define DKIM_WORD_MAX 65536      /* octets in the body without white space */
 #define DKIM_SIGNATURE_MAX 8192  /* octets of one signature field */
 #define DKIM_KEY_RECORD_MAX 1024 /* octets of one key record */
+#define DKIM_RSA_BITS_MIN 1024   /* RFC 8301 3.2 */
+#define DKIM_CLOCK_DRIFT_S 300   /* leniency for t= and x= */
 
 enum dkim_result {
 	DKIM_NONE,
@@ -49,25 +59,43 @@ struct dkim_signature {
 	struct span b_start; /* first 8 characters of b=, white space removed */
 	unsigned bits;       /* of the key; 0 if unknown, 256 for ed25519 */
 	bool has_length;     /* l= was given */
-	uint64_t unsigned_octets; /* of the body that l= leaves out */
+	uint64_t unsigned_octets; /* of the body as received, beyond l= */
 };
+
+/*
+ * What the library behind keeps for all messages. To make it costs 20 µs and
+ * reads /etc/resolv.conf (for nothing: libopendkim asks no DNS here), so the
+ * caller makes one at start, before any sandbox, and owns it. One thread at a
+ * time may use it. NULL without memory, or if the library lacks SHA-256 or
+ * ed25519.
+ */
+struct dkim_engine;
+struct dkim_engine *dkim_engine_new(void);
+void dkim_engine_free(struct dkim_engine *engine); /* NULL is allowed */
 
 struct dkim_check; /* one message's verification */
 
-/* A verification at the start of a message; NULL without memory. What it
- * gives out lives in the arena. `now_s` is the time for x= and t=. */
-struct dkim_check *dkim_check_new(struct arena *arena, uint64_t now_s);
+/* A verification at the start of a message; NULL without memory. It and what
+ * it gives out live in the arena; the engine must outlive it. `now_s` is the
+ * time for x= and t=. */
+struct dkim_check *dkim_check_new(struct dkim_engine *engine,
+				  struct arena *arena, uint64_t now_s);
 
 /* All of the header at once, when it is complete. False without memory: every
  * signature is then temperror. */
 bool dkim_check_header(struct dkim_check *check, const struct message *message);
 
-/* Body octets in any chunking. */
+/* Body octets in any chunking, behind the empty line. */
 void dkim_check_body(struct dkim_check *check, struct span chunk);
 
 /* Note the questions for the keys; true when all are answered. After
  * dkim_check_header(). */
 bool dkim_check_ask(struct dkim_check *check, struct answers *answers);
+
+/* The d= of signatures that may still pass, each once: whose organizational
+ * domains will matter. Their number. After dkim_check_header(). */
+size_t dkim_check_domains(const struct dkim_check *check,
+			  struct span domain[DKIM_SIGNATURES_MAX]);
 
 /* Judge all signatures, in the order of the header; their number, at most
  * DKIM_LISTED_MAX. After the body's end and once dkim_check_ask() is true.
@@ -78,7 +106,8 @@ size_t dkim_check_finish(struct dkim_check *check, struct answers *answers,
 /* Number of DKIM-Signature fields seen. */
 size_t dkim_check_count(const struct dkim_check *check);
 
-void dkim_check_free(struct dkim_check *check); /* NULL is allowed */
+/* Before the arena's reset. NULL is allowed. */
+void dkim_check_free(struct dkim_check *check);
 
 const char *dkim_result_name(enum dkim_result result);
 

@@ -25,7 +25,8 @@
 /*
  * The normalised form of text, in the arena. False if it is no domain: empty,
  * an address literal or an IPv4 address, an empty label, too long, a U-label
- * that IDNA refuses, octets no host name has, or bad UTF-8.
+ * that IDNA refuses, octets no host name has, or bad UTF-8; and if the arena
+ * is full. A-labels are kept as they are, whether or not they decode.
  */
 bool domain_normalise(struct span text, struct arena *arena,
 		      struct span *domain);

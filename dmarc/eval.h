@@ -12,7 +12,15 @@
  * The order of decision is standards' (RFC 9989 5.3.6): an aligned pass in
  * hand passes, whatever else failed; a policy lookup that failed for now is
  * temperror; an identifier that could still have aligned and failed for now
- * is temperror; else fail.
+ * is temperror; else fail. An answer is waited for even when a pass is in
+ * hand: reports want the rest, and the order in which answers come in must
+ * not show. The caller's deadline ends that.
+ *
+ * Of several author domains each is evaluated, overrides included, and the
+ * strictest outcome decides: the message passes only if all of them pass. A
+ * fault of the From field is told beside what could be evaluated all the
+ * same: the domains of all From fields, as far as they can be read. With such
+ * a fault nothing passes, but it may fail and ask for a disposition.
  */
 #ifndef DMARC_EVAL_H
 #define DMARC_EVAL_H
@@ -44,6 +52,7 @@ struct eval_facts {
 	const struct message *message; /* complete header; from HEADER on */
 	struct dkim_check *dkim;       /* header fed; from HEADER on */
 	bool is_authenticated;         /* no verdict: outcome na */
+	unsigned percentile; /* 0 … 99, this message's place under pct= */
 };
 
 enum dmarc_result {
@@ -85,11 +94,11 @@ struct eval_author {
 	enum discovery_status discovered;
 	struct discovery discovery;        /* valid if FOUND */
 	struct policy_effective effective; /* valid if FOUND */
-	bool is_author_known; /* the author name's existence was asked */
+	bool is_author_known; /* whether its name exists could be found out */
 	bool does_author_exist;
 	bool is_spf_aligned;
 	uint32_t dkim_aligned; /* bit i: signature i is aligned */
-	bool may_defer;        /* temperror that could still become a pass */
+	bool may_defer;        /* temperror that matters: later may differ */
 	bool is_spf_temporary; /* … because of SPF */
 	enum disposition
 		disposition; /* what the policy asks, before overrides */

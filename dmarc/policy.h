@@ -20,7 +20,8 @@ enum disposition {
 };
 
 /* Identifiers are aligned: strict, the same name; relaxed, the same
- * organizational domain. All normalised. */
+ * organizational domain, or the same name. All normalised; an empty
+ * organizational domain is one that is not known and equals no other. */
 bool policy_is_aligned(struct span author, struct span author_organizational,
 		       struct span domain, struct span organizational,
 		       bool is_strict);
@@ -39,6 +40,12 @@ struct policy_effective {
 void policy_effective(const struct discovery *discovery,
 		      enum policy_author author,
 		      struct policy_effective *effective);
+
+/* RFC 7489 6.6.4: of messages under pct=n with the PSL method, those whose
+ * percentile (0 … 99, the caller's choice by chance or by hash) is n or more
+ * get one step less. After policy_effective(); no effect on the tree walk. */
+void policy_sample(const struct discovery *discovery, unsigned percentile,
+		   struct policy_effective *effective);
 
 /* Local overrides: one rule of the configuration. A rule matches when each of
  * its conditions does; an absent condition (count 0) matches everything. */

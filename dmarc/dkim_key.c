@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* dkim_key: one DKIM key record (RFC 6376 3.6.1), before an engine sees it. */
+#include "dmarc/dkim_key.h"
+
+#include "dmarc/taglist.h"
+
+#define KEY_OCTETS_MAX (DKIM_KEY_RECORD_MAX * 3 / 4)
+#define ED25519_OCTETS 32
+#define ED25519_BITS 256
+
+/* OpenSSL raises to any exponent of a key this small. Nobody has one of more
+ * than 64 bits, but one as long as the modulus costs a hundredfold. */
+#define RSA_EXPONENT_BITS_MAX 64
+
+#define DER_INTEGER 0x02
+#define DER_BIT_STRING 0x03
+#define DER_SEQUENCE 0x30
+
+/* rsaEncryption (RFC 3279 2.3.1) with its tag and length */
+static const uint8_t rsa_oid[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+				   0xf7, 0x0d, 0x01, 0x01, 0x01 };
+
+static void
+refuse(struct dkim_key *key, enum dkim_result result, const char *reason)
+{
+	key->record = SPAN_NONE;
+	key->result = result;
+	key->reason = reason;
+}
+
+/* The contents of the DER element of that tag at the start of *in, which is
+ * moved behind it. Lengths of up to two octets: a record is not longer. */
+static bool
+der_next(struct span *in, uint8_t tag, struct span *contents)
+{
+	size_t head = 2, n;
+
+	if (in->n < 2 || in->p[0] != tag)
+		return false;
+	n = in->p[1];
+	if (n >= 0x80) {
+		size_t octets = n & 0x7f;
+
+		if (octets == 0 || octets > 2 || in->n < head + octets)
+			return false;
+		n = in->p[2];
+		if (octets == 2)
+			n = n << 8 | in->p[3];
+		head += octets;
+	}
+	if (n > in->n - head)
+		return false;
+	*contents = span_first(span_after(*in, head), n);
+	*in = span_after(*in, head + n);
+	return true;
+}
+
+static unsigned
+bits_of(struct span integer)
+{
+	unsigned bits = 0;
+
+	while (integer.n > 0 && integer.p[0] == 0)
+		integer = span_after(integer, 1);
+	if (integer.n == 0)
+		return 0;
+	for (unsigned first = integer.p[0]; first > 0; first >>= 1)
+		bits++;
+	return bits + 8 * (unsigned)(integer.n - 1);
+}
+
+/* SubjectPublicKeyInfo of an RSA key (RFC 3279 2.3.1): bits of its modulus
+ * and of its exponent. */
+static bool
+read_rsa(struct span der, unsigned *bits, unsigned *exponent_bits)
+{
+	struct span info, algorithm, string, key, modulus, exponent;
+
+	if (!der_next(&der, DER_SEQUENCE, &info) ||
+	    !der_next(&info, DER_SEQUENCE, &algorithm) ||
+	    !span_starts(algorithm, span_make(rsa_oid, sizeof(rsa_oid))) ||
+	    !der_next(&info, DER_BIT_STRING, &string) || string.n == 0 ||
+	    string.p[0] != 0)
+		return false;
+	string = span_after(string, 1);
+	if (!der_next(&string, DER_SEQUENCE, &key) ||
+	    !der_next(&key, DER_INTEGER, &modulus) ||
+	    !der_next(&key, DER_INTEGER, &exponent))
+		return false;
+	*bits = bits_of(modulus);
+	*exponent_bits = bits_of(exponent);
+	return true;
+}
+
+static bool
+read_rsa_key(struct span der, struct dkim_key *key)
+{
+	unsigned exponent_bits;
+
+	if (!read_rsa(der, &key->bits, &exponent_bits)) {
+		refuse(key, DKIM_PERMERROR, "the key is no RSA key");
+		return false;
+	}
+	if (key->bits < DKIM_RSA_BITS_MIN) { /* RFC 8301 3.2 */
+		refuse(key, DKIM_POLICY, "an RSA key under 1024 bits");
+		return false;
+	}
+	if (exponent_bits > RSA_EXPONENT_BITS_MAX) {
+		refuse(key, DKIM_POLICY, "an RSA key with a huge exponent");
+		return false;
+	}
+	return true;
+}
+
+/* RFC 8463 4.2: the 32 octets of the key, nothing around them. */
+static bool
+read_ed25519_key(struct span octets, struct dkim_key *key)
+{
+	if (octets.n != ED25519_OCTETS) {
+		refuse(key, DKIM_PERMERROR, "the key is no ed25519 key");
+		return false;
+	}
+	key->bits = ED25519_BITS;
+	return true;
+}
+
+static bool
+read_public_key(struct span p, enum dkim_key_type type, struct dkim_key *key)
+{
+	uint8_t octets[KEY_OCTETS_MAX];
+	struct span decoded;
+	size_t n;
+
+	if (!taglist_base64(p, octets, sizeof(octets), &n)) {
+		refuse(key, DKIM_PERMERROR, "the key is not in base64");
+		return false;
+	}
+	decoded = span_make(octets, n);
+	return type == DKIM_KEY_RSA ? read_rsa_key(decoded, key)
+				    : read_ed25519_key(decoded, key);
+}
+
+/* Whether a colon-separated list names one of two words; an absent one names
+ * everything. */
+static bool
+names(const struct taglist *tags, struct span tag, struct span one,
+      struct span other)
+{
+	struct span list, part;
+
+	if (!taglist_find(tags, tag, &list))
+		return true;
+	while (taglist_next(&list, &part))
+		if (span_equal_nocase(part, one) ||
+		    span_equal_nocase(part, other))
+			return true;
+	return false;
+}
+
+/* RFC 6376 3.6.1, RFC 8463 4.1 */
+static const char *
+find_fault(const struct taglist *tags, enum dkim_key_type type)
+{
+	struct span type_name =
+		type == DKIM_KEY_RSA ? SPAN_LIT("rsa") : SPAN_LIT("ed25519");
+	struct span value;
+
+	if (taglist_find(tags, SPAN_LIT("v"), &value) &&
+	    !span_equal(value, SPAN_LIT("DKIM1")))
+		return "a key record of another version";
+	if (!taglist_find(tags, SPAN_LIT("k"), &value))
+		value = SPAN_LIT("rsa");
+	if (!span_equal_nocase(value, type_name))
+		return "the key is of another type";
+	if (!names(tags, SPAN_LIT("h"), SPAN_LIT("sha256"), SPAN_LIT("sha256")))
+		return "the key is not for SHA-256";
+	if (!names(tags, SPAN_LIT("s"), SPAN_LIT("email"), SPAN_LIT("*")))
+		return "the key is not for mail";
+	if (!taglist_find(tags, SPAN_LIT("p"), &value))
+		return "a key record without a key";
+	if (value.n == 0)
+		return "the key is revoked";
+	return NULL;
+}
+
+static bool
+is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == 0 || s.p[i] > 127)
+			return false;
+	return true;
+}
+
+static void
+read_record(struct span record, enum dkim_key_type type, struct dkim_key *key)
+{
+	struct taglist tags;
+	struct span p, flags;
+	const char *fault;
+
+	if (record.n > DKIM_KEY_RECORD_MAX) {
+		refuse(key, DKIM_PERMERROR, "a key record over 1024 octets");
+		return;
+	}
+	if (!is_ascii(record) || !taglist_parse(record, &tags)) {
+		refuse(key, DKIM_PERMERROR, "a malformed key record");
+		return;
+	}
+	fault = find_fault(&tags, type);
+	if (fault != NULL) {
+		refuse(key, DKIM_PERMERROR, fault);
+		return;
+	}
+	taglist_find(&tags, SPAN_LIT("p"), &p);
+	if (!read_public_key(p, type, key))
+		return;
+	key->record = record;
+	key->is_domain_only =
+		taglist_find(&tags, SPAN_LIT("t"), &flags) &&
+		names(&tags, SPAN_LIT("t"), SPAN_LIT("s"), SPAN_LIT("s"));
+}
+
+void
+dkim_key_read(const struct answer *answer, enum dkim_key_type type,
+	      struct dkim_key *key)
+{
+	*key = (struct dkim_key){ .bits = 0 };
+	switch (answer->status) {
+	case ANSWER_OK:
+		break;
+	case ANSWER_NODATA:
+	case ANSWER_NXDOMAIN: /* RFC 6376 6.1.2 */
+		refuse(key, DKIM_PERMERROR, "no key");
+		return;
+	case ANSWER_OPEN:
+	case ANSWER_TEMPERROR:
+		refuse(key, DKIM_TEMPERROR, "the key could not be looked up");
+		return;
+	}
+	/* RFC 6376 3.6.2.2: the results of several records are undefined */
+	if (answer->records > 1) {
+		refuse(key, DKIM_PERMERROR, "several key records");
+		return;
+	}
+	read_record(answer->record[0].value, type, key);
+}

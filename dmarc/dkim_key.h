@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dkim_key: one DKIM key record (RFC 6376 3.6.1), before an engine sees it.
+ *
+ * It says whether the record may be used to verify a signature, and how
+ * strong its key is: in bits, since engines count octets, and a key of 1017
+ * bits is no key of 1024.
+ */
+#ifndef DMARC_DKIM_KEY_H
+#define DMARC_DKIM_KEY_H
+
+#include "dmarc/answers.h"
+#include "dmarc/dkim.h"
+
+enum dkim_key_type { DKIM_KEY_RSA, DKIM_KEY_ED25519 };
+
+struct dkim_key {
+	struct span record;      /* usable; empty: not, for … */
+	enum dkim_result result; /* … this result … */
+	const char *reason;      /* … and reason */
+	unsigned bits;           /* 0 if unknown */
+	bool is_domain_only;     /* t=s: i= must be at d= itself */
+};
+
+/* What the answer for a key's name has for a signature of this type. */
+void dkim_key_read(const struct answer *answer, enum dkim_key_type type,
+		   struct dkim_key *key);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dkim_signature: one DKIM-Signature field (RFC 6376 3.5), read before an
+ * engine sees it.
+ *
+ * It says whether the signature can be verified at all, and what it would
+ * cost; what a library would rather not be given (malformed tags, half a
+ * quoted-printable i=, hundreds of names in h=) ends here.
+ */
+#ifndef DMARC_DKIM_SIGNATURE_H
+#define DMARC_DKIM_SIGNATURE_H
+
+#include "dmarc/dkim.h"
+#include "dmarc/dkim_key.h"
+
+enum dkim_fate {
+	DKIM_FATE_WITHHELD, /* the engine must not see the field */
+	DKIM_FATE_IGNORED,  /* a field like others, but not to be verified */
+	DKIM_FATE_VERIFIED,
+};
+
+struct dkim_candidate {
+	enum dkim_fate fate;
+	enum dkim_key_type key_type;
+	bool is_sha1;
+	bool is_body_relaxed;
+	bool covers_signatures;      /* h= names DKIM-Signature */
+	uint64_t length;             /* l=, if the signature has_length */
+	struct span identity_domain; /* of i=, normalised; or d= */
+	struct span key_name;        /* where its key is */
+};
+
+/* Read a field. *signature gets what is reported of it, and a result and
+ * reason where it will not be verified; *candidate what is to be done. Both
+ * are zero before. */
+void dkim_signature_read(const struct field *field, uint64_t now_s,
+			 struct arena *arena, struct dkim_signature *signature,
+			 struct dkim_candidate *candidate);
+
+#endif

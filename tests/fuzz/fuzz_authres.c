@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * authres: the input is the body of somebody's Authentication-Results, and,
+ * cut at each octet 31, what a sender chose: addresses, names, signature tags.
+ * What claims our id is stripped, whatever follows it; and what we write has
+ * the shape we gave it, whatever values go into it: our methods, our property
+ * names, in order, on lines that are not too long, and it is known for ours.
+ */
+#include "dmarc/authres.h"
+
+#include "tests/fuzz/pieces.h"
+
+#define ROOM ((size_t)1024 * 1024)
+#define CUT 31
+#define OUR_ID SPAN_LIT("xn--mx-wia.example")
+
+static bool
+is_forged(struct span body, size_t ids)
+{
+	const struct span our_id = OUR_ID;
+	struct field field = { .raw = body,
+			       .name = SPAN_LIT("Authentication-Results"),
+			       .body = body };
+	bool forged = authres_is_forged(&field, &our_id, ids);
+
+	assert(forged == authres_is_forged(&field, &our_id, ids));
+	return forged;
+}
+
+static void
+check_claim(struct span claim, struct span text)
+{
+	uint8_t *octets = malloc(claim.n + text.n);
+
+	assert(octets != NULL);
+	memcpy(octets, claim.p, claim.n);
+	if (text.n > 0)
+		memcpy(octets + claim.n, text.p, text.n);
+	assert(is_forged(span_make(octets, claim.n + text.n), 1));
+	free(octets);
+}
+
+static void
+check_reading(struct span text)
+{
+	/* an id of ours can only add to what is stripped */
+	assert(is_forged(text, 1) || !is_forged(text, 0));
+	check_claim(SPAN_LIT(" xn--mx-wia.example;"), text);
+	check_claim(SPAN_LIT(" \"XN--MX-WIA.example\" 1;"), text);
+	check_claim(SPAN_LIT("(c(c))\r\n mxä.Example.\r\n\t(;);"), text);
+}
+
+static struct span
+next_value(struct span *text)
+{
+	size_t end = span_find(*text, CUT);
+	struct span value = span_first(*text, end);
+
+	*text = span_after(*text, end < text->n ? end + 1 : end);
+	return value;
+}
+
+/* Lines end in CR LF, go on with a TAB and are short enough; no other control
+ * is anywhere, and all is UTF-8. */
+static void
+check_lines(struct span field)
+{
+	size_t column = 0;
+
+	assert(address_is_utf8(field));
+	assert(field.n > 2 && field.p[field.n - 1] == '\n');
+	for (size_t i = 0; i < field.n; i++) {
+		uint8_t c = field.p[i];
+
+		assert(c != 127 &&
+		       (c >= ' ' || c == '\r' || c == '\n' || c == '\t'));
+		assert((c == '\n') == (i > 0 && field.p[i - 1] == '\r'));
+		assert(c != '\r' || i + 1 < field.n);
+		assert((c == '\t') == (i > 0 && field.p[i - 1] == '\n'));
+		column = c == '\n' ? 0 : column + 1;
+		assert(column <= 998);
+	}
+}
+
+/* Behind a quoted-string or the rest of a plain value, up to a blank or a
+ * semicolon. */
+static struct span
+skip_value(struct span s)
+{
+	bool is_quoted = false;
+
+	for (; s.n > 0; s = span_after(s, 1)) {
+		uint8_t c = s.p[0];
+
+		if (c == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted && c == '\\')
+			s = span_after(s, 1);
+		else if (!is_quoted && (c <= ' ' || c == ';'))
+			break;
+		else
+			assert(is_quoted || (c != '(' && c != ')' && c < 127));
+		assert(s.n > 0);
+	}
+	assert(!is_quoted);
+	return s;
+}
+
+/* The words behind the id, in order: a name that we know, and none twice. */
+static void
+check_words(struct span s)
+{
+	static const char *const names[] = {
+		";",         "spf=",          "smtp.helo=",   "smtp.mailfrom=",
+		";",         "dkim=",         "header.d=",    "header.i=",
+		"header.s=", "header.a=",     "header.b=",    ";",
+		"dmarc=",    "policy.dmarc=", "header.from=",
+	};
+	size_t at = 0, methods = 0;
+
+	while (s.n > 0) {
+		if (s.p[0] <= ' ') {
+			s = span_after(s, 1);
+			continue;
+		}
+		while (at < sizeof(names) / sizeof(names[0]) &&
+		       !span_starts(s, span_cstr(names[at])))
+			at++;
+		assert(at < sizeof(names) / sizeof(names[0]));
+		methods += names[at][0] == ';';
+		s = span_after(s, span_cstr(names[at]).n);
+		if (names[at++][0] != ';')
+			s = skip_value(s);
+	}
+	assert(methods == 3);
+}
+
+static void
+check_writing(unsigned choice, struct span text)
+{
+	struct dkim_signature signature = { .result = DKIM_PASS };
+	struct verdict verdict = { .authors = 1,
+				   .dkim = &signature,
+				   .dkim_count = 1,
+				   .result = DMARC_PASS };
+	struct spf_facts facts = { .is_null = (choice & 1) != 0 };
+	struct span body;
+	struct buf buf;
+
+	facts.helo = next_value(&text);
+	facts.local = next_value(&text);
+	facts.domain = next_value(&text);
+	signature.identity = next_value(&text);
+	signature.algorithm = next_value(&text);
+	signature.b_start = next_value(&text);
+	signature.selector = next_value(&text);
+	signature.domain = next_value(&text);
+	verdict.author[0].domain = next_value(&text);
+	verdict.author[0].discovered = DISCOVERY_FOUND;
+	verdict.author[0].effective.is_usable = true;
+	verdict.author[0].effective.applied = POLICY_REJECT;
+
+	buf_init(&buf, ROOM);
+	assert(authres_format(&verdict, &facts, OUR_ID, &buf));
+	check_lines(buf_span(&buf));
+	body = buf_span(&buf);
+	body = span_after(body, span_find(body, ':') + 1);
+	assert(is_forged(body, 1) && !is_forged(body, 0));
+	check_words(skip_value(span_after(body, 1)));
+	buf_fini(&buf);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
+{
+	uint8_t *text;
+	size_t length = n == 0 ? 0 : n - 1;
+
+	text = exact_copy(span_make(input + (n - length), length));
+	check_reading(span_make(text, length));
+	check_writing(n == 0 ? 0 : input[0], span_make(text, length));
+	free(text);
+	return 0;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One domain has one spelling, and we know what stands above it. */
+#include "dmarc/domain.h"
+#include "tests/unit/guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define LIST_FILE "/usr/share/publicsuffix/public_suffix_list.dat"
+
+#define LABEL_63 \
+	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
+#define DOMAIN_253                                                        \
+	LABEL_63 "." LABEL_63 "." LABEL_63                                \
+		 ".abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz." \
+		 "abcdefgh"
+
+static struct arena arena;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	arena_init(&arena, (size_t)1 << 20);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	arena_fini(&arena);
+	return 0;
+}
+
+/* The normalised form, or "(none)"; in a buffer of its own for each call. */
+static const char *
+normalised(struct span text)
+{
+	static char shown[4][DOMAIN_MAX + 1];
+	static unsigned turn;
+	struct guard guard = guard_copy(text);
+	char *out = shown[turn++ % 4];
+	struct span domain;
+
+	if (domain_normalise(guard.octets, &arena, &domain)) {
+		memcpy(out, domain.p, domain.n);
+		out[domain.n] = '\0';
+	} else {
+		memcpy(out, "(none)", sizeof("(none)"));
+	}
+	guard_free(&guard);
+	return out;
+}
+
+static void
+t1_normalised_forms(void **state)
+{
+	static const struct {
+		const char *text, *domain;
+	} cases[] = {
+		{ "example.com", "example.com" },
+		{ "EXAMPLE.Com", "example.com" },
+		{ "example.com.", "example.com" },
+		{ "com", "com" },
+		{ "_dmarc.example.com", "_dmarc.example.com" },
+		{ "s1._DomainKey.example.com", "s1._domainkey.example.com" },
+		{ "20230601", "20230601" }, /* a selector */
+		{ "r3---sn-4g5e6nzs.example", "r3---sn-4g5e6nzs.example" },
+		{ "-a-.example", "-a-.example" },
+		{ "1.2.3.example", "1.2.3.example" },
+		{ "1.2.3.4.5", "1.2.3.4.5" },
+		{ "1234.2.3.4", "1234.2.3.4" },
+		{ DOMAIN_253, DOMAIN_253 },
+		{ DOMAIN_253 ".", DOMAIN_253 },
+		/* IDNA: RFC 5891, UTS 46 */
+		{ "bücher.example", "xn--bcher-kva.example" },
+		{ "BÜCHER.example", "xn--bcher-kva.example" },
+		{ "bu\xcc\x88"
+		  "cher.example",
+		  "xn--bcher-kva.example" },             /* decomposed */
+		{ "faß.example", "xn--fa-hia.example" }, /* nontransitional */
+		{ "βόλος.example", "xn--nxasmm1c.example" },
+		{ "食狮.中国", "xn--85x722f.xn--fiqs8s" },
+		{ "ｅｘａｍｐｌｅ.com", "example.com" },
+		{ "example。com", "example.com" },
+		{ "example．com｡", "example.com" },
+		{ "exam\xc2\xadple.com", "example.com" }, /* soft hyphen */
+		{ "_dmarc.bücher.example", "_dmarc.xn--bcher-kva.example" },
+		{ "bü_cher.example", "xn--b_cher-3ya.example" },
+		{ "r3---sn.bücher.example", "r3---sn.xn--bcher-kva.example" },
+		/* A-labels are kept, good or bad */
+		{ "XN--BCHER-KVA.example", "xn--bcher-kva.example" },
+		{ "xn--a.example", "xn--a.example" },
+		{ "xn--.example", "xn--.example" },
+		{ "xn--0.bücher.example", "xn--0.xn--bcher-kva.example" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(normalised(span_cstr(cases[i].text)),
+				    cases[i].domain);
+}
+
+static void
+t2_what_is_no_domain(void **state)
+{
+	static const char *const cases[] = {
+		"",
+		".",
+		"..",
+		".example.com",
+		"example..com",
+		"example.com..",
+		"。",
+		"[192.0.2.1]",
+		"[IPv6:2001:db8::1]",
+		"192.0.2.1",
+		"192.0.2.1.",
+		"999.0.0.1",
+		"１９２.0.2.1", /* full-width digits */
+		"2001:db8::1",
+		"exa mple.com",
+		"exa\tmple.com",
+		"example.com\r\n",
+		"a@example.com",
+		"a/b.example",
+		"*.example.com",
+		"exam(ple).com",
+		"\"example\".com",
+		LABEL_63 "a.example",
+		DOMAIN_253 "i",
+		"\xff.example",         /* not UTF-8 */
+		"\xc3.example",         /* half a character */
+		"\xc0\xae.example",     /* overlong */
+		"\xed\xa0\x80.example", /* a surrogate */
+		"\xc2\xad.example",     /* a label of nothing */
+		"℀.example",            /* maps to "a/c" */
+		"a․b.example",          /* maps to "a.b" */
+		"…example",             /* maps to three dots */
+		"\xcc\x88x.example",    /* begins with a combining mark */
+		"xn--ü.example",
+		"ü b.example",
+		"☃\x7f.example",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *got = normalised(span_cstr(cases[i]));
+
+		if (strcmp(got, "(none)") != 0)
+			fail_msg("\"%s\" became \"%s\"", cases[i], got);
+	}
+}
+
+static void
+t3_nul_is_in_no_domain(void **state)
+{
+	(void)state;
+	assert_string_equal(normalised(SPAN_LIT("example\0.com")), "(none)");
+	assert_string_equal(normalised(SPAN_LIT("bücher\0.com")), "(none)");
+}
+
+/* UTS 46 would drop all of them, but 1,202 octets are no name. */
+static void
+t4_what_shrinks_is_bounded_all_the_same(void **state)
+{
+	uint8_t text[1202];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i += 2)
+		memcpy(text + i, "\xc2\xad", 2); /* soft hyphens */
+	memcpy(text + sizeof(text) - 2, "aa", 2);
+	assert_string_equal(normalised(span_make(text, sizeof(text))),
+			    "(none)");
+	assert_string_equal(normalised(span_make(text + 402, 800)), "aa");
+}
+
+static void
+t5_every_prefix_and_suffix_of_a_name_can_be_read(void **state)
+{
+	struct span text = SPAN_LIT("www.食狮.Bücher｡example.公司.cn.");
+
+	(void)state;
+	for (size_t i = 0; i <= text.n; i++) {
+		normalised(span_first(text, i));
+		normalised(span_after(text, i));
+	}
+	assert_false(arena.has_overflowed);
+}
+
+static void
+t6_normalising_twice_changes_nothing(void **state)
+{
+	static const char *const cases[] = { "Example.COM.", "BÜCHER.example",
+					     "faß.example", "食狮.中国",
+					     "XN--a.b.C" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *once = normalised(span_cstr(cases[i]));
+
+		assert_string_equal(normalised(span_cstr(once)), once);
+	}
+}
+
+static void
+t7_a_full_arena_gives_no_domain(void **state)
+{
+	struct arena small;
+	struct span domain;
+
+	(void)state;
+	arena_init(&small, 4);
+	assert_false(
+		domain_normalise(SPAN_LIT("example.com"), &small, &domain));
+	assert_true(small.has_overflowed);
+	arena_fini(&small);
+}
+
+static void
+assert_span(struct span s, const char *text)
+{
+	if (!span_equal(s, span_cstr(text)))
+		fail_msg("\"%.*s\" is not \"%s\"", (int)s.n, (const char *)s.p,
+			 text);
+}
+
+static void
+t8_labels_suffixes_parents(void **state)
+{
+	struct span domain = SPAN_LIT("a.bc.example.com");
+
+	(void)state;
+	assert_int_equal(domain_labels(SPAN_NONE), 0);
+	assert_int_equal(domain_labels(SPAN_LIT("com")), 1);
+	assert_int_equal(domain_labels(domain), 4);
+	assert_span(domain_suffix(domain, 0), "");
+	assert_span(domain_suffix(domain, 1), "com");
+	assert_span(domain_suffix(domain, 2), "example.com");
+	assert_span(domain_suffix(domain, 3), "bc.example.com");
+	assert_span(domain_suffix(domain, 4), "a.bc.example.com");
+	assert_span(domain_suffix(domain, 5), "a.bc.example.com");
+	assert_span(domain_parent(domain), "bc.example.com");
+	assert_span(domain_parent(SPAN_LIT("com")), "");
+	assert_span(domain_parent(SPAN_NONE), "");
+}
+
+static void
+t9_within(void **state)
+{
+	static const struct {
+		const char *domain, *above;
+		bool is_within;
+	} cases[] = {
+		{ "example.com", "example.com", true },
+		{ "a.example.com", "example.com", true },
+		{ "a.b.example.com", "com", true },
+		{ "badexample.com", "example.com", false },
+		{ "example.com", "a.example.com", false },
+		{ "example.org", "example.com", false },
+		{ "com", "example.com", false },
+		{ "example.com", "", false },
+		{ "", "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(domain_is_within(span_cstr(cases[i].domain),
+						  span_cstr(cases[i].above)),
+				 cases[i].is_within);
+}
+
+static void
+t10_a_prefix_fits_the_dns_or_is_empty(void **state)
+{
+	struct span domain = span_cstr(DOMAIN_253);
+	struct arena small;
+
+	(void)state;
+	assert_span(domain_prefix(SPAN_LIT("s1._domainkey"),
+				  SPAN_LIT("example.com"), &arena),
+		    "s1._domainkey.example.com");
+	/* 253 octets in all are allowed, 254 are not */
+	assert_int_equal(
+		domain_prefix(SPAN_LIT("_dmarc"), span_after(domain, 7), &arena)
+			.n,
+		253);
+	assert_int_equal(
+		domain_prefix(SPAN_LIT("_dmarc"), span_after(domain, 6), &arena)
+			.n,
+		0);
+	assert_false(arena.has_overflowed);
+	arena_init(&small, 4);
+	assert_int_equal(domain_prefix(SPAN_LIT("_dmarc"),
+				       SPAN_LIT("example.com"), &small)
+				 .n,
+			 0);
+	assert_true(small.has_overflowed);
+	arena_fini(&small);
+}
+
+static void
+t11_a_list_from_text(void **state)
+{
+	struct guard guard = guard_copy(SPAN_LIT("// a list\n"
+						 "com\n"
+						 "co.uk\n"
+						 "*.ck\n"
+						 "!www.ck\n"
+						 "公司.cn"));
+	struct domain_psl *psl = domain_psl_new(guard.octets);
+
+	(void)state;
+	guard_free(&guard); /* nothing of the text is kept */
+	assert_non_null(psl);
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.example.com")),
+		    "example.com");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("example.com")),
+		    "example.com");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("com")), "com");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("co.uk")), "co.uk");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.b.co.uk")),
+		    "b.co.uk");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.b.c.ck")),
+		    "b.c.ck");
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.www.ck")),
+		    "www.ck");
+	/* the rule "*" of the list's algorithm */
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.b.unlisted")),
+		    "b.unlisted");
+	assert_span(
+		domain_psl_organizational(psl, SPAN_LIT("a.b.xn--55qx5d.cn")),
+		"b.xn--55qx5d.cn");
+	assert_span(domain_psl_organizational(psl, SPAN_NONE), "");
+	assert_span(domain_psl_organizational(psl, span_cstr(DOMAIN_253)),
+		    "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz."
+		    "abcdefgh");
+	domain_psl_free(psl);
+}
+
+static void
+t12_a_list_without_rules_is_none(void **state)
+{
+	(void)state;
+	assert_null(domain_psl_new(SPAN_NONE));
+	assert_null(domain_psl_new(SPAN_LIT("\n")));
+	assert_null(domain_psl_new(SPAN_LIT("// only\n// comments\n\n")));
+	domain_psl_free(NULL);
+}
+
+static void
+t13_the_built_in_list(void **state)
+{
+	struct domain_psl *psl = domain_psl_builtin();
+
+	(void)state;
+	if (psl == NULL) {
+		print_message("libpsl is built without a list\n");
+		skip();
+	}
+	assert_span(domain_psl_organizational(psl, SPAN_LIT("a.b.co.uk")),
+		    "b.co.uk");
+	domain_psl_free(psl);
+}
+
+/* All of a file; empty if it cannot be read. */
+static struct span
+read_file(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	long size = 0;
+	uint8_t *octets;
+	struct span text = SPAN_NONE;
+
+	if (file == NULL)
+		return SPAN_NONE;
+	if (fseek(file, 0, SEEK_END) == 0)
+		size = ftell(file);
+	rewind(file);
+	octets = test_malloc((size_t)size + 1);
+	if (fread(octets, 1, (size_t)size, file) == (size_t)size)
+		text = span_make(octets, (size_t)size);
+	fclose(file);
+	return text;
+}
+
+/* The next "'…'" or null of a line: false at its end. */
+static bool
+next_argument(struct span *line, struct span *argument)
+{
+	size_t at = span_find(*line, '\'');
+
+	*argument = SPAN_NONE;
+	if (at == line->n)
+		return false;
+	*line = span_after(*line, at + 1);
+	at = span_find(*line, '\'');
+	*argument = span_first(*line, at);
+	*line = span_after(*line, at < line->n ? at + 1 : at);
+	return true;
+}
+
+/*
+ * One case of the suite. Where it expects null the name is a public suffix,
+ * or none at all: seen from here, it is its own organizational domain and so
+ * is whatever stands right below it. A registrable domain is that of the names
+ * below it, too.
+ */
+static bool
+is_as_expected(const struct domain_psl *psl, struct span text,
+	       struct span expected)
+{
+	struct span domain, below, want;
+
+	if (!domain_normalise(text, &arena, &domain))
+		return expected.n == 0;
+	below = domain_prefix(SPAN_LIT("probe"), domain, &arena);
+	if (expected.n == 0)
+		return span_equal(domain_psl_organizational(psl, domain),
+				  domain) &&
+		       span_equal(domain_psl_organizational(psl, below), below);
+	return domain_normalise(expected, &arena, &want) &&
+	       span_equal(domain_psl_organizational(psl, domain), want) &&
+	       span_equal(domain_psl_organizational(psl, below), want);
+}
+
+static unsigned
+run_suite(const struct domain_psl *psl, struct span suite)
+{
+	unsigned cases = 0;
+
+	while (suite.n > 0) {
+		size_t end = span_find(suite, '\n');
+		struct span line = span_first(suite, end), rest = line;
+		struct span text, expected;
+
+		suite = span_after(suite, end < suite.n ? end + 1 : end);
+		if (!span_starts(line, SPAN_LIT("checkPublicSuffix(")))
+			continue;
+		cases++;
+		next_argument(&rest, &text);
+		next_argument(&rest, &expected);
+		if (!is_as_expected(psl, text, expected))
+			fail_msg("%.*s", (int)line.n, (const char *)line.p);
+	}
+	return cases;
+}
+
+static void
+t14_the_community_suite(void **state)
+{
+	const char *suites = getenv("DMARCGATE_SUITES");
+	char path[4096];
+	struct span suite, list;
+	struct domain_psl *psl;
+	unsigned cases;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/psl/test_psl.txt",
+		 suites == NULL ? "../shared/suites" : suites);
+	suite = read_file(path);
+	list = read_file(LIST_FILE);
+	if (suite.n == 0 || list.n == 0) {
+		print_message("%s is not there\n",
+			      suite.n == 0 ? path : LIST_FILE);
+		test_free((void *)(uintptr_t)suite.p);
+		test_free((void *)(uintptr_t)list.p);
+		skip();
+	}
+	psl = domain_psl_new(list);
+	assert_non_null(psl);
+	cases = run_suite(psl, suite);
+	print_message("%u cases of the public suffix list's suite\n", cases);
+	assert_true(cases >= 78);
+	domain_psl_free(psl);
+	test_free((void *)(uintptr_t)suite.p);
+	test_free((void *)(uintptr_t)list.p);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(t1_normalised_forms),
+		TEST(t2_what_is_no_domain),
+		TEST(t3_nul_is_in_no_domain),
+		TEST(t4_what_shrinks_is_bounded_all_the_same),
+		TEST(t5_every_prefix_and_suffix_of_a_name_can_be_read),
+		TEST(t6_normalising_twice_changes_nothing),
+		TEST(t7_a_full_arena_gives_no_domain),
+		TEST(t8_labels_suffixes_parents),
+		TEST(t9_within),
+		TEST(t10_a_prefix_fits_the_dns_or_is_empty),
+		TEST(t11_a_list_from_text),
+		TEST(t12_a_list_without_rules_is_none),
+		TEST(t13_the_built_in_list),
+		TEST(t14_the_community_suite),
+	};
+
+	return cmocka_run_group_tests_name("domain", tests, NULL, NULL);
+}
