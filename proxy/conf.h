@@ -10,7 +10,9 @@
  * expected, what was found", and gives no configuration if there is any. A
  * conf is immutable once read and outlives every session that uses it.
  *
- * This is the only file that knows libconfuse (conf.c).
+ * Its parts: conf_text (where each statement stands), conf_value (texts to
+ * values and back), conf_check (what must fit together), conf_print. conf.c
+ * is the only file that knows libconfuse.
  */
 #ifndef PROXY_CONF_H
 #define PROXY_CONF_H
@@ -119,6 +121,8 @@ struct conf {
 	bool has_one_backend; /* every route leads to the same one */
 
 	/* dmarc { } */
+	enum conf_mode mode; /* this and the actions: where a route has none */
+	enum conf_action on_reject, on_quarantine, on_fail_none, on_bad_policy;
 	enum discovery_method discovery;
 	bool does_compare;
 	bool needs_evidence;             /* reject-mode */

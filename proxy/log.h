@@ -10,7 +10,7 @@
 #ifndef PROXY_LOG_H
 #define PROXY_LOG_H
 
-#include "smtp/span.h"
+#include "smtp/buf.h"
 
 /* clang-format off */
 enum log_event {
@@ -21,17 +21,40 @@ enum log_event {
 };
 /* clang-format on */
 
+/* Lines of one event in one second. */
+#define LOG_REPEATS_MAX 20
+
+/* Longest line with its LF; a pipe takes it whole (PIPE_BUF). */
+#define LOG_LINE_MAX 2048
+
+/* Once, at the start: remember which file stderr is, as its name is not known
+ * any more once it was renamed. */
+void log_init(void);
+
 /* Write one line; details are "key=value key=value", composed by the caller
- * (see log_value()). */
+ * (see log_value()); what is too long is cut and says so. Never waits: a pipe
+ * that nobody empties costs lines, which are counted and said later. */
 void log_event(enum log_event event, struct span details);
+
+/* Append "key=value", behind a space where something stands before. A value
+ * with anything but letters, digits and harmless signs is quoted. */
+bool log_value(struct buf *buf, const char *key, struct span value);
+
+/* Say how many lines were held back in seconds that are over. About once a
+ * second, and at the end. */
+void log_flush(void);
+
+/* How often an event happened in this process, written or not. */
+uint64_t log_count(enum log_event event);
 
 /* The same with printf's format. */
 void log_printf(enum log_event event, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Open the file that stderr is (a regular file renamed by a log rotation)
- * anew; does nothing for a pipe or terminal. */
-void log_reopen(void);
+ * anew; does nothing for a pipe or terminal. 0, or a negative errno: it goes
+ * on with the old one. */
+int log_reopen(void);
 
 const char *log_event_name(enum log_event event);
 

@@ -22,6 +22,7 @@
 #include "proxy/zone.h"
 
 struct ring;
+struct timers;
 struct resolver;
 
 /* A waiting question, embedded in its owner. */
@@ -32,13 +33,15 @@ struct resolver_query {
 	struct resolver_query *next, **link; /* the resolver's */
 };
 
-/* On this ring; servers, time-outs, tries and cache size of the conf; a zone
- * (may be NULL; borrowed) answers everything if given. NULL with a sentence
- * in faults. */
-struct resolver *resolver_new(struct ring *ring, const struct conf *conf,
-			      const struct zone *zone, struct buf *faults);
+/* On this ring and these timers; servers, time-outs, tries and cache size of
+ * the conf; a zone (may be NULL; borrowed) answers everything if given. NULL
+ * with a sentence in faults. */
+struct resolver *resolver_new(struct ring *ring, struct timers *timers,
+			      const struct conf *conf, const struct zone *zone,
+			      struct buf *faults);
 
-/* Waiting queries are forgotten, their done is not called. */
+/* Waiting queries are forgotten, their done is not called. Before the ring
+ * ends: it still has to give up the sockets. */
 void resolver_free(struct resolver *resolver);
 
 /*

@@ -29,6 +29,7 @@
 #define PROXY_SESSION_H
 
 #include "dmarc/answers.h"
+#include "dmarc/dkim.h"
 #include "proxy/conf.h"
 #include "proxy/log.h"
 #include "proxy/stats.h"
@@ -40,6 +41,7 @@ enum session_side { SIDE_CLIENT, SIDE_BACKEND, SIDE_DIVERT, SIDE_COUNT };
 struct session_host {
 	const struct conf *conf;
 	const struct domain_psl *psl; /* may be NULL */
+	struct dkim_engine *dkim;     /* one for each worker */
 	const struct ehlo *probed;    /* by backend index: its last EHLO */
 	struct stats *stats;
 	uint64_t (*monotonic_us)(void *clock);
@@ -52,6 +54,7 @@ struct session_peer {
 	const struct conf_listener *listener;
 	struct ip ip;
 	uint16_t port;
+	bool is_proxied;    /* ip and port came in a PROXY header */
 	struct ip local_ip; /* where it connected to */
 	uint16_t local_port;
 	struct span id; /* unique; the prefix of its mails' ids; ≤ 24 octets */
@@ -67,7 +70,8 @@ enum session_event_kind {
 	SESSION_ANSWER,  /* ticket, answer: of an ACT_ASK */
 	SESSION_SPOOLED, /* error: of an ACT_SPOOL */
 	SESSION_WRITTEN, /* error: of an ACT_BODY_WRITE */
-	SESSION_READ,    /* octets or error: of an ACT_BODY_READ */
+	SESSION_READ,    /* octets or error, ticket = offset: of an
+			    ACT_BODY_READ */
 	SESSION_TIMER,   /* the deadline has passed */
 	SESSION_DRAIN,   /* end at the next opportunity: 421 */
 };
@@ -83,8 +87,8 @@ struct session_event {
 
 enum session_act {
 	ACT_CONNECT,    /* side, backend, address: open a connection */
-	ACT_CLOSE,      /* side: when the output has been sent, close. No event
-			   of that side follows */
+	ACT_CLOSE,      /* side: take the output now; when it has been sent,
+			   close. No event of that side is wanted any more */
 	ACT_ABORT,      /* side: close at once, drop the output */
 	ACT_ASK,        /* name, type, ticket: look it up */
 	ACT_FORGET,     /* ticket and all with its generation: no one waits */

@@ -25,4 +25,12 @@ struct stats {
 
 const char *stat_name(enum stat stat);
 
+/* A shared mapping of one slice per worker, for the master to make before it
+ * forks; NULL (errno) without memory. */
+struct stats *stats_new(unsigned workers);
+void stats_free(struct stats *stats, unsigned workers);
+
+/* Set a slice to nought. */
+void stats_clear(struct stats *stats);
+
 #endif

@@ -247,12 +247,12 @@ command_parse(struct span line, struct command *command)
 
 /* One word that cannot end the line or become two: what is written came from
  * command_parse(), or from us, and if it has such octets we are wrong. */
-static bool
+static void
 append_word(struct buf *buf, struct span word)
 {
 	for (size_t i = 0; i < word.n; i++)
 		assert(word.p[i] > ' ' && word.p[i] != DELETE);
-	return buf_append(buf, word);
+	buf_append(buf, word);
 }
 
 static void
@@ -275,9 +275,10 @@ format_path(const struct command *command, struct buf *buf)
 bool
 command_format(const struct command *command, struct buf *buf)
 {
-	enum argument argument = verbs[command->verb].argument;
+	enum argument argument;
 
 	assert(command->verb > VERB_UNKNOWN && command->verb < VERB_COUNT);
+	argument = verbs[command->verb].argument;
 	assert(argument != ARGUMENT_ANYTHING);
 	buf_append(buf, verbs[command->verb].text);
 	if (argument != ARGUMENT_NOTHING)

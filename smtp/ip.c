@@ -34,8 +34,10 @@ ip_make(const uint8_t *octets, size_t n)
 {
 	struct ip ip = { .family = IP_NONE };
 
-	if (n == V6_OCTETS && memcmp(octets, mapped, MAPPED_OCTETS) == 0)
-		return ip_make(octets + MAPPED_OCTETS, V4_OCTETS);
+	if (n == V6_OCTETS && memcmp(octets, mapped, MAPPED_OCTETS) == 0) {
+		octets += MAPPED_OCTETS;
+		n = V4_OCTETS;
+	}
 	if (n == V4_OCTETS)
 		ip.family = IP_V4;
 	else if (n == V6_OCTETS)

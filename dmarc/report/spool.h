@@ -7,9 +7,11 @@
  * the contract is dmarcgate-verdict(5). A line is UTF-8, ends in LF, and has
  * at most SPOOL_LINE_MAX octets: beyond that the long lists are cut from
  * their ends (dns, rcpt, dkim, stripped, from_domains, in this order) and
- * named in "truncated". Octets that are not UTF-8 become U+FFFD and the
- * field gets a "_b64" twin with the octets themselves; C0, DEL, C1 and
- * bidirectional controls are escaped as \u, so that a line is safe to show.
+ * named in "truncated"; so is any one text over SPOOL_TEXT_MAX octets (less
+ * where even lists that are gone make no room). Octets that are not UTF-8
+ * become U+FFFD and the field gets a "_b64" twin with the octets themselves;
+ * C0, DEL, C1 and bidirectional controls are escaped as \u, so that a line is
+ * safe to show.
  *
  * Formatting is pure. Appending is one write(2) to a descriptor opened with
  * O_APPEND: the daemon does it on its ring, other programs by spool_append().
@@ -21,6 +23,7 @@
 #include "smtp/buf.h"
 
 #define SPOOL_LINE_MAX 32768
+#define SPOOL_TEXT_MAX 1024
 
 struct spool_record {
 	uint64_t time_us; /* since the epoch, of the end of data */

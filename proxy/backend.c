@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/backend.h"
+
+#include "smtp/proxyhdr.h"
+
+#include <assert.h>
+
+#define IN_MAX (128u * 1024)
+#define BANNER_MAX 512
+
+/* Tag of an RSET of ours: its reply is nobody's news. */
+#define TAG_OURS 0x10000u
+
+void
+backend_init(struct backend *backend)
+{
+	*backend = (struct backend){ 0 };
+	client_init(&backend->client);
+	buf_init(&backend->in, IN_MAX);
+	buf_init(&backend->banner, BANNER_MAX);
+}
+
+void
+backend_fini(struct backend *backend)
+{
+	client_fini(&backend->client);
+	buf_fini(&backend->in);
+	buf_fini(&backend->banner);
+}
+
+void
+backend_connect(struct backend *backend, const struct conf *conf, size_t index,
+		size_t address, uint64_t now_us)
+{
+	backend_fini(backend);
+	backend_init(backend);
+	backend->state = BACKEND_CONNECTING;
+	backend->conf = &conf->backends[index];
+	backend->index = index;
+	backend->address = address;
+	backend->since_us = now_us;
+}
+
+void
+backend_closed(struct backend *backend, enum log_event failure,
+	       const char *reason)
+{
+	if (!backend_is_alive(backend))
+		return;
+	backend->state = BACKEND_LOST;
+	backend->failure = failure;
+	backend->reason = reason;
+}
+
+static bool
+send_proxy_header(const struct backend *backend,
+		  const struct backend_identity *identity, struct buf *out)
+{
+	struct proxyhdr hdr = {
+		.source = identity->client.ip,
+		.source_port = identity->client.port,
+		.destination = identity->local_ip,
+		.destination_port = identity->local_port,
+	};
+
+	switch (backend->conf->identity) {
+	case IDENTITY_PROXY_V1:
+		return proxyhdr_format_v1(&hdr, out);
+	case IDENTITY_PROXY_V2:
+		return proxyhdr_format_v2(&hdr, out);
+	case IDENTITY_NONE:
+	case IDENTITY_XCLIENT:
+		break;
+	}
+	return true;
+}
+
+bool
+backend_connected(struct backend *backend,
+		  const struct backend_identity *identity, struct buf *out)
+{
+	assert(backend->state == BACKEND_CONNECTING);
+	backend->state = BACKEND_BANNER;
+	return send_proxy_header(backend, identity, out);
+}
+
+/* The octets of the answer told last are not needed any more. */
+static void
+forget_answer(struct backend *backend)
+{
+	buf_consume(&backend->in, backend->used);
+	backend->used = 0;
+}
+
+void
+backend_octets(struct backend *backend, struct span octets, uint64_t now_us)
+{
+	if (!backend_is_alive(backend))
+		return;
+	backend->since_us = now_us;
+	forget_answer(backend);
+	if (!buf_append(&backend->in, octets))
+		backend_closed(backend, EVENT_BACKEND_PROTOCOL,
+			       "it talks without an end");
+}
+
+static bool
+send_hello(struct backend *backend, const struct backend_identity *identity,
+	   struct buf *out)
+{
+	struct buf line;
+	bool is_sent;
+
+	buf_init(&line, 300);
+	buf_append(&line, SPAN_LIT("EHLO "));
+	buf_append(&line, identity->gate);
+	buf_append(&line, SPAN_LIT("\r\n"));
+	is_sent = !line.has_overflowed &&
+		  client_send(&backend->client, CLIENT_HELO, TAG_OURS,
+			      buf_span(&line), out);
+	buf_fini(&line);
+	return is_sent;
+}
+
+static bool
+send_xclient(struct backend *backend, const struct backend_identity *identity,
+	     struct buf *out)
+{
+	struct buf line;
+	bool is_sent;
+
+	buf_init(&line, 2048);
+	is_sent = xclient_format(&identity->client, backend->ehlo.xclient,
+				 &line) &&
+		  client_send(&backend->client, CLIENT_XCLIENT, TAG_OURS,
+			      buf_span(&line), out);
+	buf_fini(&line);
+	return is_sent;
+}
+
+static enum backend_news
+lose(struct backend *backend, enum log_event failure, const char *reason)
+{
+	backend_closed(backend, failure, reason);
+	return NEWS_LOST;
+}
+
+static void
+keep_banner(struct backend *backend, const struct reply *reply)
+{
+	buf_reset(&backend->banner);
+	if (!buf_append(&backend->banner, reply->line[0]))
+		buf_reset(&backend->banner);
+}
+
+static enum backend_news
+become_up(struct backend *backend)
+{
+	backend->state = BACKEND_UP;
+	return NEWS_UP;
+}
+
+static enum backend_news
+on_banner(struct backend *backend, const struct backend_identity *identity,
+	  struct buf *out, const struct reply *reply)
+{
+	if (reply->code != 220)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "it greets with a refusal");
+	keep_banner(backend, reply);
+	if (backend->conf->identity == IDENTITY_NONE)
+		return become_up(backend);
+	backend->state = BACKEND_HELLO;
+	if (!send_hello(backend, identity, out))
+		return lose(backend, EVENT_OUT_OF_MEMORY, "no room for EHLO");
+	return NEWS_NONE;
+}
+
+static enum backend_news
+identify(struct backend *backend, const struct backend_identity *identity,
+	 struct buf *out)
+{
+	if (!identity->is_name_known) {
+		backend->state = BACKEND_NAMING;
+		return NEWS_NONE;
+	}
+	backend->state = BACKEND_IDENTIFYING;
+	if (!send_xclient(backend, identity, out))
+		return lose(backend, EVENT_OUT_OF_MEMORY,
+			    "no room for XCLIENT");
+	return NEWS_NONE;
+}
+
+static enum backend_news
+on_hello(struct backend *backend, const struct backend_identity *identity,
+	 struct buf *out, const struct reply *reply)
+{
+	if (reply->code != 250)
+		return lose(backend, EVENT_IDENTITY_REFUSED,
+			    backend->conf->identity == IDENTITY_XCLIENT
+				    ? "it refuses EHLO, so it has no XCLIENT"
+				    : "it does not take the PROXY header");
+	ehlo_parse(reply, &backend->ehlo);
+	backend->client.is_pipelining =
+		(backend->ehlo.extensions &
+		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+	if (backend->conf->identity != IDENTITY_XCLIENT)
+		return become_up(backend);
+	if ((backend->ehlo.xclient & XCLIENT_ADDR) == 0)
+		return lose(backend, EVENT_IDENTITY_REFUSED,
+			    "it does not offer XCLIENT with ADDR");
+	return identify(backend, identity, out);
+}
+
+static enum backend_news
+on_identified(struct backend *backend, const struct reply *reply)
+{
+	if (reply->code != 220)
+		return lose(backend, EVENT_IDENTITY_REFUSED,
+			    "it refused XCLIENT");
+	keep_banner(backend, reply);
+	return become_up(backend);
+}
+
+static enum backend_news
+on_greeting(struct backend *backend, const struct reply *reply)
+{
+	if (reply->code != 250) {
+		backend->greeting = STEP_REFUSED;
+		return NEWS_GREETING;
+	}
+	backend->greeting = STEP_OK;
+	ehlo_parse(reply, &backend->ehlo);
+	backend->client.is_pipelining =
+		(backend->ehlo.extensions &
+		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+	return NEWS_GREETING;
+}
+
+void
+backend_forget(struct backend *backend)
+{
+	backend->sender = STEP_NONE;
+	backend->sent = 0;
+	backend->acked = 0;
+	backend->in_flight = 0;
+}
+
+static enum backend_news
+on_answer(struct backend *backend, const struct backend_identity *identity,
+	  struct buf *out, const struct client_answer *answer)
+{
+	const struct reply *reply = &answer->reply;
+
+	switch (answer->command) {
+	case CLIENT_BANNER:
+		return on_banner(backend, identity, out, reply);
+	case CLIENT_HELO:
+		if (answer->tag == TAG_OURS)
+			return on_hello(backend, identity, out, reply);
+		return on_greeting(backend, reply);
+	case CLIENT_XCLIENT:
+		return on_identified(backend, reply);
+	case CLIENT_MAIL:
+		backend->sender =
+			reply_class(reply->code) == 2 ? STEP_OK : STEP_REFUSED;
+		return NEWS_SENDER;
+	case CLIENT_RCPT:
+		if (backend->in_flight > 0)
+			backend->in_flight--;
+		if (reply_class(reply->code) == 2)
+			backend->acked++;
+		return NEWS_RECIPIENT;
+	case CLIENT_DATA:
+		return NEWS_DATA;
+	case CLIENT_CONTENT:
+		backend_forget(backend);
+		return NEWS_CONTENT;
+	case CLIENT_RSET:
+	case CLIENT_QUIT:
+		return NEWS_NONE;
+	}
+	return NEWS_NONE;
+}
+
+enum backend_news
+backend_next(struct backend *backend, const struct backend_identity *identity,
+	     struct buf *out, struct client_answer *answer)
+{
+	while (backend_is_alive(backend)) {
+		enum client_status status;
+		enum backend_news news;
+		struct span in;
+
+		forget_answer(backend);
+		in = buf_span(&backend->in);
+		if (backend->state == BACKEND_NAMING &&
+		    identity->is_name_known) {
+			news = identify(backend, identity, out);
+			if (news != NEWS_NONE)
+				return news;
+		}
+		status = client_next(&backend->client, &in, out, answer);
+		backend->used = backend->in.n - in.n;
+		switch (status) {
+		case CLIENT_MORE:
+			return NEWS_NONE;
+		case CLIENT_GOODBYE:
+			return lose(backend, EVENT_BACKEND_LOST,
+				    "it says goodbye (421)");
+		case CLIENT_BAD:
+			return lose(backend,
+				    backend->state == BACKEND_UP
+					    ? EVENT_BACKEND_PROTOCOL
+					    : EVENT_BACKEND_DOWN,
+				    "its reply cannot be trusted");
+		case CLIENT_REPLY:
+			news = on_answer(backend, identity, out, answer);
+			if (news != NEWS_NONE)
+				return news;
+			break;
+		}
+	}
+	return NEWS_NONE;
+}
+
+static bool
+pump_recipients(struct backend *backend, const struct envelope *envelope,
+		struct buf *out)
+{
+	while (backend->sent < envelope->count) {
+		const struct recipient *recipient =
+			&envelope->recipients[backend->sent];
+
+		if (recipient->state != RECIPIENT_REFUSED) {
+			if (!client_has_room(&backend->client))
+				return true;
+			if (!client_send(&backend->client, CLIENT_RCPT,
+					 (unsigned)backend->sent,
+					 recipient->line, out))
+				return false;
+			backend->in_flight++;
+		}
+		backend->sent++;
+	}
+	return true;
+}
+
+void
+backend_pump(struct backend *backend, const struct backend_identity *identity,
+	     const struct envelope *envelope, struct buf *out)
+{
+	bool is_sent = true;
+
+	if (backend->state != BACKEND_UP || identity->greeting.n == 0)
+		return;
+	if (backend->greeting == STEP_NONE) {
+		if (client_outstanding(&backend->client) > 0)
+			return;
+		backend->greeting = STEP_SENT;
+		is_sent = client_send(&backend->client, CLIENT_HELO, 0,
+				      identity->greeting, out);
+	}
+	if (backend->greeting == STEP_OK && envelope != NULL &&
+	    envelope->sender_line.n > 0) {
+		if (backend->sender == STEP_NONE &&
+		    client_has_room(&backend->client)) {
+			backend->sender = STEP_SENT;
+			is_sent = client_send(&backend->client, CLIENT_MAIL, 0,
+					      envelope->sender_line, out);
+		}
+		if (is_sent && (backend->sender == STEP_SENT ||
+				backend->sender == STEP_OK))
+			is_sent = pump_recipients(backend, envelope, out);
+	}
+	if (!is_sent)
+		backend_closed(backend, EVENT_OUT_OF_MEMORY,
+			       "no room for commands");
+}
+
+bool
+backend_is_ready(const struct backend *backend, const struct envelope *envelope)
+{
+	return backend->state == BACKEND_UP && backend->sender == STEP_OK &&
+	       backend->in_flight == 0 && backend->sent == envelope->count &&
+	       client_outstanding(&backend->client) == 0 &&
+	       envelope->accepted > 0 && backend->acked == envelope->accepted;
+}
+
+bool
+backend_data(struct backend *backend, struct buf *out)
+{
+	return client_send(&backend->client, CLIENT_DATA, 0,
+			   SPAN_LIT("DATA\r\n"), out);
+}
+
+bool
+backend_content(struct backend *backend, struct buf *out)
+{
+	return client_send(&backend->client, CLIENT_CONTENT, 0, SPAN_NONE, out);
+}
+
+void
+backend_drop(struct backend *backend, struct buf *out)
+{
+	if (backend->state == BACKEND_UP && backend->sender != STEP_NONE &&
+	    (!client_has_room(&backend->client) ||
+	     !client_send(&backend->client, CLIENT_RSET, TAG_OURS,
+			  SPAN_LIT("RSET\r\n"), out)))
+		backend_closed(backend, EVENT_OUT_OF_MEMORY,
+			       "no room for RSET");
+	backend_forget(backend);
+}
+
+void
+backend_quit(struct backend *backend, struct buf *out)
+{
+	if (backend->state == BACKEND_UP && client_has_room(&backend->client))
+		client_send(&backend->client, CLIENT_QUIT, TAG_OURS,
+			    SPAN_LIT("QUIT\r\n"), out);
+	backend->state = BACKEND_NONE;
+}
+
+uint64_t
+backend_deadline(const struct backend *backend)
+{
+	enum client_command first;
+
+	switch (backend->state) {
+	case BACKEND_NONE:
+	case BACKEND_LOST:
+		return 0;
+	case BACKEND_CONNECTING:
+	case BACKEND_BANNER:
+	case BACKEND_HELLO:
+	case BACKEND_NAMING:
+	case BACKEND_IDENTIFYING:
+		return backend->since_us + backend->conf->connect_us_max;
+	case BACKEND_UP:
+		break;
+	}
+	if (client_outstanding(&backend->client) == 0)
+		return 0;
+	first = backend->client.queue[backend->client.first].command;
+	return backend->since_us + (first == CLIENT_CONTENT
+					    ? backend->conf->final_us_max
+					    : backend->conf->reply_us_max);
+}

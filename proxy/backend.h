@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * backend: one connection to an MTA, from the connect to the QUIT.
+ *
+ * Reaches the MTA with the client's identity, greets it with the client's own
+ * words, and carries one envelope at a time. It is pure: octets of the MTA go
+ * in, commands come out in a buf, and news are told to the session.
+ *
+ *   NONE -> CONNECTING -> BANNER -> [HELLO -> [NAMING ->] IDENTIFYING] -> UP
+ *     any state: -> LOST (closed, refused, timed out, not to be trusted)
+ *
+ * Identity fails closed (design, promise 6). With XCLIENT: our EHLO must offer
+ * it with ADDR and the answer must be 220. With PROXY: our EHLO must be
+ * answered 250, once: an MTA that does not speak PROXY answers the header
+ * itself as a command, and its 5xx stands where the 250 should.
+ *
+ * An envelope is sent as far as it is known, and again after a reconnect:
+ * recipients that were accepted before must be accepted again, and no keyword
+ * in use may be gone; else the backend is CHANGED and the mail fails for now.
+ */
+#ifndef PROXY_BACKEND_H
+#define PROXY_BACKEND_H
+
+#include "proxy/conf.h"
+#include "proxy/log.h"
+#include "smtp/client.h"
+#include "smtp/command.h"
+#include "smtp/extension.h"
+#include "smtp/xclient.h"
+
+enum backend_state {
+	BACKEND_NONE,
+	BACKEND_CONNECTING,
+	BACKEND_BANNER,
+	BACKEND_HELLO,
+	BACKEND_NAMING, /* all is ready for XCLIENT but the client's name */
+	BACKEND_IDENTIFYING,
+	BACKEND_UP,
+	BACKEND_LOST,
+};
+
+/* Who the client is, as the MTA shall see it. Owned by the session. */
+struct backend_identity {
+	struct xclient client;
+	struct ip local_ip; /* where the client connected to */
+	uint16_t local_port;
+	bool is_name_known;   /* client.name is final */
+	struct span gate;     /* our host name */
+	struct span greeting; /* the client's "EHLO name" CR LF; or empty */
+};
+
+enum recipient_state {
+	RECIPIENT_NEW, /* the client waits for its reply */
+	RECIPIENT_ACCEPTED,
+	RECIPIENT_REFUSED,
+};
+
+struct recipient {
+	struct span line;    /* the RCPT command with CR LF */
+	struct span address; /* without <> */
+	enum recipient_state state;
+};
+
+/* One envelope. Lines live in the mail's arena. */
+struct envelope {
+	struct span sender_line; /* the MAIL command; empty: none */
+	unsigned extensions;     /* bits: keywords its parameters use */
+	struct recipient *recipients;
+	size_t count;
+	size_t accepted;
+};
+
+enum backend_step {
+	STEP_NONE,
+	STEP_SENT,
+	STEP_OK,
+	STEP_REFUSED,
+};
+
+struct backend {
+	enum backend_state state;
+	const struct conf_backend *conf;
+	size_t index;   /* of conf */
+	size_t address; /* of conf->addresses */
+	struct client client;
+	struct buf in;
+	size_t used;       /* octets of `in` that the last answer borrows */
+	struct ehlo ehlo;  /* of its last reply to EHLO */
+	struct buf banner; /* text of its last 220 */
+	enum backend_step greeting; /* the client's HELO or EHLO */
+	enum backend_step sender;
+	size_t sent;  /* recipients of the envelope gone over */
+	size_t acked; /* accepted recipients confirmed on this connection */
+	size_t in_flight;
+	uint64_t since_us; /* last progress, or start of connecting; the
+			      session moves it when it sends or drains */
+	/* Why it was lost, for the event log. */
+	enum log_event failure;
+	const char *reason; /* constant */
+};
+
+/* What backend_next() tells. */
+enum backend_news {
+	NEWS_NONE,
+	NEWS_UP,        /* identified; nothing of the client was sent yet */
+	NEWS_GREETING,  /* reply to the client's HELO or EHLO */
+	NEWS_SENDER,    /* reply to MAIL */
+	NEWS_RECIPIENT, /* reply to RCPT: tag is its index */
+	NEWS_DATA,      /* reply to DATA */
+	NEWS_CONTENT,   /* reply to the end of data (or before it) */
+	NEWS_LOST,      /* failure and reason say why; once */
+};
+
+void backend_init(struct backend *backend);
+void backend_fini(struct backend *backend);
+
+/* Start to reach a backend; the caller opens the connection. */
+void backend_connect(struct backend *backend, const struct conf *conf,
+		     size_t index, size_t address, uint64_t now_us);
+
+/* The connection is up. False if out is full. */
+bool backend_connected(struct backend *backend,
+		       const struct backend_identity *identity,
+		       struct buf *out);
+
+/* Octets came. They are kept until backend_next() has used them. */
+void backend_octets(struct backend *backend, struct span octets,
+		    uint64_t now_us);
+
+/* The peer closed, or the connection failed, or time is up. */
+void backend_closed(struct backend *backend, enum log_event failure,
+		    const char *reason);
+
+/*
+ * The next piece of news. *answer's reply is valid until the next call of a
+ * backend_ function. Call until NEWS_NONE. Internal steps (identification)
+ * write to out.
+ */
+enum backend_news backend_next(struct backend *backend,
+			       const struct backend_identity *identity,
+			       struct buf *out, struct client_answer *answer);
+
+/*
+ * Bring the connection forward as far as the envelope is known and the peer
+ * allows: greeting, MAIL, RCPTs not sent yet. Refused recipients are passed
+ * over. envelope may be NULL (greeting only). Idempotent.
+ */
+void backend_pump(struct backend *backend,
+		  const struct backend_identity *identity,
+		  const struct envelope *envelope, struct buf *out);
+
+/* Whether every accepted recipient of the envelope has been accepted on this
+ * connection and nothing is outstanding: DATA may be sent. */
+bool backend_is_ready(const struct backend *backend,
+		      const struct envelope *envelope);
+
+/* DATA; then, once its content has been encoded into out, note that the reply
+ * to it is awaited. Nothing else may be outstanding. */
+bool backend_data(struct backend *backend, struct buf *out);
+bool backend_content(struct backend *backend, struct buf *out);
+
+/* Drop the envelope: RSET if one was begun. */
+void backend_drop(struct backend *backend, struct buf *out);
+
+/* The envelope is over, or was never taken: nothing to undo there. */
+void backend_forget(struct backend *backend);
+
+/* QUIT, if it is up and nothing is outstanding; it counts as NONE from then
+ * on, and the caller closes after sending. */
+void backend_quit(struct backend *backend, struct buf *out);
+
+static inline bool
+backend_is_alive(const struct backend *backend)
+{
+	return backend->state != BACKEND_NONE && backend->state != BACKEND_LOST;
+}
+
+/* When it is taken as dead, on the caller's clock; 0 for never. */
+uint64_t backend_deadline(const struct backend *backend);
+
+#endif

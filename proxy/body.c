@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/body.h"
+
+#include <assert.h>
+
+/* What a driver may deliver after a write was started, before it notices. */
+#define BODY_SLACK (256u * 1024)
+
+/* Memory kept from one mail to the next. */
+#define BODY_KEPT (64u * 1024)
+
+void
+body_init(struct body *body, size_t memory_max)
+{
+	*body = (struct body){ .memory_max = memory_max };
+	buf_init(&body->memory, memory_max + BODY_SLACK);
+}
+
+void
+body_fini(struct body *body)
+{
+	buf_fini(&body->memory);
+}
+
+void
+body_reset(struct body *body)
+{
+	if (body->memory.cap > BODY_KEPT)
+		buf_fini(&body->memory);
+	buf_reset(&body->memory);
+	body->in_file = 0;
+	body->writing = 0;
+}
+
+bool
+body_append(struct body *body, struct span octets)
+{
+	assert(body->writing == 0);
+	return buf_append(&body->memory, octets);
+}
+
+struct span
+body_write(struct body *body, uint64_t *offset)
+{
+	assert(body->writing == 0 && body->memory.n > 0);
+	body->writing = body->memory.n;
+	*offset = body->in_file;
+	return buf_span(&body->memory);
+}
+
+void
+body_written(struct body *body)
+{
+	assert(body->writing > 0);
+	body->in_file += body->writing;
+	buf_consume(&body->memory, body->writing);
+	body->writing = 0;
+}
+
+struct span
+body_in_memory(const struct body *body, uint64_t offset)
+{
+	if (offset < body->in_file || offset >= body_size(body))
+		return SPAN_NONE;
+	return span_after(buf_span(&body->memory),
+			  (size_t)(offset - body->in_file));
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What must fit together in a configuration. Pure. */
+#include "proxy/conf_table.h"
+
+#include <assert.h>
+
+/* What all checks look at. */
+struct check {
+	const struct conf *conf;
+	const struct conf_places *places;
+	struct conf_faults *faults;
+};
+
+/* For "%.*s". */
+#define TEXT(span) (int)(span).n, (const char *)(span).p
+
+static const struct conf_place *
+find_place(const struct conf_places *places, enum conf_section section,
+	   size_t index)
+{
+	return index < places->count[section] ? &places->place[section][index]
+					      : NULL;
+}
+
+static unsigned
+setting_line(const struct conf_place *place, enum conf_section section,
+	     const char *word)
+{
+	const struct conf_setting *row =
+		conf_find_setting(section, span_cstr(word));
+
+	assert(row != NULL);
+	return place == NULL ? 0 : place->setting_lines[row - conf_settings];
+}
+
+unsigned
+conf_place_line(const struct conf_places *places, enum conf_section section,
+		size_t index, const char *word)
+{
+	const struct conf_place *place = find_place(places, section, index);
+	unsigned line = setting_line(place, section, word);
+
+	return line > 0 || place == NULL ? line : place->line;
+}
+
+bool
+conf_place_has(const struct conf_places *places, enum conf_section section,
+	       size_t index, const char *word)
+{
+	return setting_line(find_place(places, section, index), section, word) >
+	       0;
+}
+
+static unsigned
+line_of(const struct check *check, enum conf_section section, size_t index,
+	const char *word)
+{
+	return conf_place_line(check->places, section, index, word);
+}
+
+static unsigned
+block_line(const struct check *check, enum conf_section section, size_t index)
+{
+	const struct conf_place *place =
+		find_place(check->places, section, index);
+
+	return place == NULL ? 0 : place->line;
+}
+
+static bool
+has(const struct check *check, enum conf_section section, size_t index,
+    const char *word)
+{
+	return conf_place_has(check->places, section, index, word);
+}
+
+/* A title that is no address has a fault of its own already. */
+static void
+check_listener(const struct check *check, size_t i)
+{
+	const struct conf_listener *list = check->conf->listeners;
+	struct span text = list[i].endpoint.text;
+
+	for (size_t k = 0; k < i; k++) {
+		if (text.n == 0 || !span_equal(text, list[k].endpoint.text))
+			continue;
+		conf_fault(check->faults, block_line(check, SECTION_LISTEN, i),
+			   "listen \"%.*s\": given twice, first in line %u",
+			   TEXT(text), block_line(check, SECTION_LISTEN, k));
+		return;
+	}
+}
+
+/* Tried: behind a gate that it is not told the clients of, Postfix relays
+ * from anywhere to anywhere. */
+static void
+check_identity(const struct check *check, size_t i)
+{
+	const struct conf_backend *backend = &check->conf->backends[i];
+	unsigned line = line_of(check, SECTION_BACKEND, i, "identity");
+
+	if (backend->identity != IDENTITY_NONE)
+		return;
+	if (!backend->trusts_unidentified)
+		conf_fault(check->faults, line,
+			   "backend \"%.*s\" identity: expected xclient, "
+			   "proxy-v1 or proxy-v2, found \"none\": the server "
+			   "would see every client at the address of the gate, "
+			   "and where that is inside its mynetworks, Postfix "
+			   "relays anywhere for all of the internet "
+			   "(permit_mynetworks); if the server gives no rights "
+			   "to that address, say trust-unidentified = yes",
+			   TEXT(backend->name));
+	else
+		conf_warning(check->faults, line,
+			     "backend \"%.*s\" is not told who the client is; "
+			     "make sure that it gives no rights to the address "
+			     "of the gate (mynetworks)",
+			     TEXT(backend->name));
+}
+
+static void
+check_backends(const struct check *check)
+{
+	for (size_t i = 0; i < check->conf->backend_count; i++) {
+		const struct conf_backend *backend = &check->conf->backends[i];
+
+		if (backend->address_count == 0)
+			conf_fault(
+				check->faults,
+				line_of(check, SECTION_BACKEND, i, "address"),
+				"backend \"%.*s\" address: expected at least "
+				"one address and port, found none",
+				TEXT(backend->name));
+		check_identity(check, i);
+	}
+}
+
+static void
+check_route_order(const struct check *check, size_t i)
+{
+	const struct conf_route *list = check->conf->routes;
+	struct span domain = list[i].domain;
+	unsigned line = block_line(check, SECTION_ROUTE, i);
+
+	for (size_t k = 0; k < i && domain.n > 0; k++) {
+		unsigned earlier = block_line(check, SECTION_ROUTE, k);
+		bool is_same = span_equal(domain, list[k].domain);
+
+		if (!is_same && !span_equal(list[k].domain, SPAN_LIT("*")))
+			continue;
+		if (is_same)
+			conf_fault(check->faults, line,
+				   "route \"%.*s\": given twice, first in line "
+				   "%u",
+				   TEXT(domain), earlier);
+		else
+			conf_fault(check->faults, line,
+				   "route \"%.*s\": expected before route "
+				   "\"*\" in line %u, which takes every "
+				   "domain; found behind it",
+				   TEXT(domain), earlier);
+		return;
+	}
+}
+
+static void
+check_routes(const struct check *check)
+{
+	for (size_t i = 0; i < check->conf->route_count; i++) {
+		check_route_order(check, i);
+		if (!has(check, SECTION_ROUTE, i, "backend"))
+			conf_fault(check->faults,
+				   block_line(check, SECTION_ROUTE, i),
+				   "route \"%.*s\" backend: expected the name "
+				   "of a backend, found none",
+				   TEXT(check->conf->routes[i].domain));
+	}
+}
+
+/* A setting that asks for a diversion which has no target. */
+static void
+check_divert(const struct check *check, enum conf_section section, size_t i,
+	     const char *word, enum conf_action action)
+{
+	const struct conf_quarantine *quarantine = &check->conf->quarantine;
+
+	if (action != ACTION_DIVERT ||
+	    !conf_place_has(check->places, section, i, word))
+		return;
+	if (quarantine->recipient.n > 0 ||
+	    quarantine->backend != CONF_NO_BACKEND)
+		return;
+	conf_fault(check->faults, line_of(check, section, i, word),
+		   "%s %s: \"divert\" has no target: expected a recipient or "
+		   "a backend in quarantine { }, found neither",
+		   conf_sections[section].word, word);
+}
+
+static void
+check_diverts(const struct check *check)
+{
+	const struct conf *conf = check->conf;
+
+	check_divert(check, SECTION_QUARANTINE, 0, "action",
+		     conf->quarantine.action);
+	check_divert(check, SECTION_DMARC, 0, "on-reject", conf->on_reject);
+	check_divert(check, SECTION_DMARC, 0, "on-quarantine",
+		     conf->on_quarantine);
+	check_divert(check, SECTION_DMARC, 0, "on-fail-none",
+		     conf->on_fail_none);
+	check_divert(check, SECTION_DMARC, 0, "on-bad-policy",
+		     conf->on_bad_policy);
+	for (size_t i = 0; i < conf->route_count; i++) {
+		const struct conf_route *route = &conf->routes[i];
+
+		check_divert(check, SECTION_ROUTE, i, "on-reject",
+			     route->on_reject);
+		check_divert(check, SECTION_ROUTE, i, "on-quarantine",
+			     route->on_quarantine);
+		check_divert(check, SECTION_ROUTE, i, "on-fail-none",
+			     route->on_fail_none);
+		check_divert(check, SECTION_ROUTE, i, "on-bad-policy",
+			     route->on_bad_policy);
+	}
+}
+
+static void
+check_quarantine(const struct check *check)
+{
+	const struct conf_quarantine *quarantine = &check->conf->quarantine;
+
+	if (span_equal_nocase(quarantine->header, quarantine->original_header))
+		conf_fault(
+			check->faults,
+			line_of(check, SECTION_QUARANTINE, 0, "header"),
+			"quarantine header: expected another name than "
+			"that of original-recipients-header, found the same");
+	check_diverts(check);
+}
+
+static void
+check_overrides(const struct check *check)
+{
+	for (size_t i = 0; i < check->conf->override_count; i++) {
+		const struct policy_override *override =
+			&check->conf->overrides[i];
+		unsigned line = block_line(check, SECTION_OVERRIDE, i);
+
+		if (override->network_count == 0 &&
+		    override->from_domain_count == 0)
+			conf_fault(
+				check->faults, line,
+				"override \"%.*s\": expected client or from, "
+				"found neither: it would override every "
+				"message",
+				TEXT(override->name));
+		if (!has(check, SECTION_OVERRIDE, i, "action"))
+			conf_fault(check->faults, line,
+				   "override \"%.*s\" action: expected accept, "
+				   "quarantine or reject, found none",
+				   TEXT(override->name));
+	}
+}
+
+static void
+check_gate(const struct check *check)
+{
+	if (check->conf->listener_count == 0)
+		conf_fault(check->faults, 0,
+			   "listen: expected at least one, found none");
+	if (check->conf->backend_count == 0)
+		conf_fault(check->faults, 0,
+			   "backend: expected at least one, found none");
+	if (check->conf->route_count == 0)
+		conf_fault(check->faults, 0,
+			   "route: expected at least one, found none");
+}
+
+void
+conf_check(const struct conf *conf, const struct conf_places *places,
+	   enum conf_scope scope, struct conf_faults *faults)
+{
+	struct check check = { conf, places, faults };
+
+	for (size_t i = 0; i < conf->listener_count; i++)
+		check_listener(&check, i);
+	check_backends(&check);
+	check_routes(&check);
+	check_quarantine(&check);
+	check_overrides(&check);
+	if (scope == CONF_GATE)
+		check_gate(&check);
+}

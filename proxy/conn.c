@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn: one connection as two bounded streams on the ring.
+ *
+ * Whatever happens, conn_settle() looks at the whole afterwards and does what
+ * is to be done next: the callbacks only write down what they were told.
+ */
+#include "proxy/conn.h"
+
+#include "proxy/clock.h"
+#include "proxy/owner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+
+/* A buf that was larger than this is given back rather than kept. */
+#define SENDING_KEPT_MAX 4096
+
+/* Due at once: the next turn of the loop. */
+#define AT_ONCE 1
+
+static void conn_settle(struct conn *conn);
+
+static bool
+is_closing(const struct conn *conn)
+{
+	return conn->state == CONN_FLUSHING || conn->state == CONN_LINGERING;
+}
+
+static bool
+is_busy(const struct conn *conn)
+{
+	return conn->is_receiving || conn->is_sending || conn->is_calling;
+}
+
+/* The connection is over, for the owner or for good. */
+static void
+end(struct conn *conn)
+{
+	assert(conn->state != CONN_IDLE);
+	if (conn->state == CONN_ENDING)
+		return;
+	conn->state = CONN_ENDING;
+	if (conn->is_receiving)
+		ring_recv_cancel(&conn->recv);
+	if (conn->is_sending)
+		ring_cancel(conn->ring, &conn->send);
+	if (conn->is_calling)
+		ring_cancel(conn->ring, &conn->call);
+	/* Not here: the owner may be in the midst of something. */
+	timer_clear(conn->timers, &conn->timer);
+	if (!is_busy(conn))
+		timer_set(conn->timers, &conn->timer, AT_ONCE);
+}
+
+static void
+release(struct conn *conn)
+{
+	timer_clear(conn->timers, &conn->timer);
+	ring_close(conn->ring, conn->fd);
+	conn->fd = -1;
+	conn->state = CONN_IDLE;
+	buf_fini(&conn->sending);
+	buf_fini(&conn->rest);
+	conn->events->released(conn);
+}
+
+/* The peer's stream is at its end (0), or the connection broke. A peer that
+ * only closed its half may still read what we have to say. */
+static void
+peer_ended(struct conn *conn, int error)
+{
+	bool is_news = !conn->has_ended;
+
+	conn->has_ended = true;
+	if (error != 0)
+		conn->has_failed = true;
+	if (conn->state == CONN_LINGERING ||
+	    (conn->state == CONN_FLUSHING && error != 0))
+		end(conn);
+	else if (is_news && !is_closing(conn) && conn->state != CONN_ENDING)
+		conn->events->closed(conn, error);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct conn *conn = OWNER(timer, struct conn, timer);
+
+	if (conn->state == CONN_ENDING)
+		release(conn);
+	else
+		end(conn);
+}
+
+static void
+discard(struct conn *conn, size_t n)
+{
+	conn->discarded += n;
+	if (conn->discarded > CONN_DISCARD_MAX && conn->state == CONN_LINGERING)
+		end(conn);
+}
+
+static void
+on_received(struct ring_recv *recv, int result, struct span octets)
+{
+	struct conn *conn = OWNER(recv, struct conn, recv);
+
+	conn->is_receiving = false;
+	conn->is_quiet = octets.n < RING_BUFFER_SIZE;
+	if (conn->state == CONN_ENDING)
+		;
+	else if (result <= 0)
+		peer_ended(conn, result);
+	else if (is_closing(conn))
+		discard(conn, octets.n);
+	else
+		conn->events->received(conn, octets);
+	conn_settle(conn);
+}
+
+static void
+receive(struct conn *conn)
+{
+	conn->is_receiving = true;
+	ring_recv(conn->ring, &conn->recv, conn->fd, conn->is_quiet);
+}
+
+static void
+transmit(struct conn *conn)
+{
+	conn->is_sending = true;
+	ring_send(conn->ring, &conn->send, conn->fd, buf_span(&conn->sending));
+}
+
+/* Empty the buf that was sent, and do not keep a large one. */
+static void
+sending_reset(struct conn *conn)
+{
+	size_t max = conn->sending.max;
+
+	buf_reset(&conn->sending);
+	if (conn->sending.cap > SENDING_KEPT_MAX) {
+		buf_fini(&conn->sending);
+		buf_init(&conn->sending, max);
+	}
+}
+
+static void
+on_sent(struct op *op, int result, uint32_t flags)
+{
+	struct conn *conn = OWNER(op, struct conn, send);
+
+	(void)flags;
+	conn->is_sending = false;
+	if (result > 0)
+		buf_consume(&conn->sending, (size_t)result);
+	else
+		peer_ended(conn, result == 0 ? -EPIPE : result);
+	if (conn->sending.n > 0 && !conn->has_failed &&
+	    conn->state != CONN_ENDING) {
+		transmit(conn);
+		return;
+	}
+	sending_reset(conn);
+	if (conn->state == CONN_OPEN)
+		conn->events->sent(conn);
+	conn_settle(conn);
+}
+
+static void
+on_connected(struct conn *conn, int result)
+{
+	if (conn->state != CONN_CONNECTING)
+		return;
+	if (result < 0) {
+		peer_ended(conn, result);
+		return;
+	}
+	conn->state = CONN_OPEN;
+	conn->events->connected(conn);
+}
+
+/* A failed shutdown(2) means that the peer is gone: the recv tells. */
+static void
+on_called(struct op *op, int result, uint32_t flags)
+{
+	struct conn *conn = OWNER(op, struct conn, call);
+
+	(void)flags;
+	conn->is_calling = false;
+	on_connected(conn, result);
+	conn_settle(conn);
+}
+
+/* All is sent. If the peer closed before, nothing of its can be unread, and
+ * there is nothing to wait for. */
+static void
+finish(struct conn *conn)
+{
+	if (conn->has_ended) {
+		end(conn);
+		return;
+	}
+	conn->state = CONN_LINGERING;
+	conn->is_calling = true;
+	ring_shutdown(conn->ring, &conn->call, conn->fd, SHUT_WR);
+	timer_set(conn->timers, &conn->timer,
+		  clock_monotonic_us() + CONN_LINGER_US_MAX);
+}
+
+/* While flushing: the rest, or FIN behind it. */
+static void
+flush(struct conn *conn)
+{
+	if (conn->is_sending)
+		return;
+	if (conn->rest.n > 0 && !conn->has_failed) {
+		buf_swap(&conn->sending, &conn->rest);
+		transmit(conn);
+		return;
+	}
+	finish(conn);
+}
+
+static bool
+may_receive(const struct conn *conn)
+{
+	if (conn->is_receiving || conn->has_ended)
+		return false;
+	if (is_closing(conn))
+		return conn->discarded <= CONN_DISCARD_MAX;
+	return conn->state == CONN_OPEN && conn->is_wanting;
+}
+
+static void
+conn_settle(struct conn *conn)
+{
+	if (conn->state == CONN_FLUSHING)
+		flush(conn);
+	if (may_receive(conn))
+		receive(conn);
+	/* end() has set the timer if nothing was under way then. */
+	if (conn->state == CONN_ENDING && !is_busy(conn) &&
+	    !timer_is_set(&conn->timer))
+		release(conn);
+}
+
+void
+conn_init(struct conn *conn, struct ring *ring, struct timers *timers,
+	  const struct conn_events *events)
+{
+	*conn = (struct conn){
+		.ring = ring,
+		.timers = timers,
+		.events = events,
+		.fd = -1,
+		.recv.done = on_received,
+		.send.done = on_sent,
+		.call.done = on_called,
+		.timer.fire = on_timer,
+	};
+}
+
+/* Back to the start, as after conn_init(), but for what it was given there. */
+static void
+conn_reset(struct conn *conn)
+{
+	assert(conn->state == CONN_IDLE);
+	conn_init(conn, conn->ring, conn->timers, conn->events);
+	/* Nobody speaks at once: a client waits for our banner. */
+	conn->is_quiet = true;
+}
+
+void
+conn_open(struct conn *conn, int fd)
+{
+	conn_reset(conn);
+	conn->fd = fd;
+	conn->state = CONN_OPEN;
+}
+
+/* Commands and replies are composed whole before they are sent, so Nagle's
+ * algorithm could only delay them. An old kernel's refusal costs no more. */
+static void
+no_delay(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int
+conn_connect(struct conn *conn, const struct ip *ip, uint16_t port)
+{
+	socklen_t length;
+	int fd;
+
+	conn_reset(conn);
+	length = endpoint_make(&conn->address, ip, port);
+	fd = socket(conn->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	no_delay(fd);
+	conn->fd = fd;
+	conn->state = CONN_CONNECTING;
+	conn->is_calling = true;
+	ring_connect(conn->ring, &conn->call, fd, &conn->address.any, length);
+	return 0;
+}
+
+void
+conn_want(struct conn *conn, bool is_wanting)
+{
+	conn->is_wanting = is_wanting;
+	if (may_receive(conn))
+		receive(conn);
+}
+
+/* A buf that was never used has no limit of its own yet: it takes over that
+ * of its peer, since an exchange gives it to him. */
+static void
+take(struct buf *buf, struct buf *output)
+{
+	if (buf->p == NULL)
+		buf_init(buf, output->max);
+	buf_swap(buf, output);
+}
+
+void
+conn_send(struct conn *conn, struct buf *output)
+{
+	assert(!conn->is_sending);
+	assert(conn->state == CONN_OPEN);
+	if (output->n == 0)
+		return;
+	take(&conn->sending, output);
+	transmit(conn);
+}
+
+void
+conn_close(struct conn *conn, struct buf *output)
+{
+	if (conn->state == CONN_CONNECTING) {
+		end(conn);
+		return;
+	}
+	if (conn->state != CONN_OPEN)
+		return;
+	if (output != NULL && output->n > 0)
+		take(&conn->rest, output);
+	conn->state = CONN_FLUSHING;
+	timer_set(conn->timers, &conn->timer,
+		  clock_monotonic_us() + CONN_FLUSH_US_MAX);
+	conn_settle(conn);
+}
+
+void
+conn_abort(struct conn *conn)
+{
+	if (conn->state != CONN_IDLE)
+		end(conn);
+}
+
+int
+conn_detach(struct conn *conn)
+{
+	int fd = conn->fd;
+
+	assert(conn->state == CONN_OPEN && !is_busy(conn));
+	conn->state = CONN_IDLE;
+	conn->fd = -1;
+	return fd;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn: one connection as two bounded streams on the ring.
+ *
+ *   IDLE -> CONNECTING -> OPEN -> FLUSHING -> LINGERING -> ENDING -> IDLE
+ *   accepted: IDLE -> OPEN       any state -> ENDING (abort, failure)
+ *
+ * In: a recv is under way only while the owner wants octets, and holds a
+ * buffer only once there are some; what it brought is given to the owner
+ * whole, at most RING_BUFFER_SIZE octets, even if he stopped wanting since.
+ * Out: one buf at a time, taken from the owner by exchange, never copied; the
+ * bound is the owner's own.
+ *
+ * Closing is orderly: what is left is sent, then FIN, then whatever the peer
+ * still sends is read and dropped until it closes as well. A close with octets
+ * unread would make the kernel send RST, which can destroy the last reply (a
+ * 550 that nobody sees) on its way. All of it is bounded in time and octets.
+ *
+ * TLS, later, stands between this file's recv and `received`, and between
+ * conn_send() and the ring's send, behind these same functions: the octets
+ * received are what the peer encrypted, so they go to the TLS engine and what
+ * comes out of it to the owner; the engine's own writes go out ahead of
+ * `sending`. An owner never sees a descriptor, so none can bypass it.
+ */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include "proxy/endpoint.h"
+#include "proxy/ring.h"
+#include "proxy/timer.h"
+
+struct conn;
+
+/*
+ * What the owner is told, never from within a conn_ call. After conn_close()
+ * or conn_abort() only `released` follows.
+ */
+struct conn_events {
+	void (*connected)(struct conn *conn);
+	void (*received)(struct conn *conn, struct span octets);
+	/* What conn_send() took has been sent, or dropped after `closed`. */
+	void (*sent)(struct conn *conn);
+	/* Once: the peer ended its stream (0; it may still read), or the
+	 * connection or the attempt to make it failed (a negative errno). The
+	 * owner has to close or abort. */
+	void (*closed)(struct conn *conn, int error);
+	/* The last operation has completed: the conn may be freed. */
+	void (*released)(struct conn *conn);
+};
+
+enum conn_state {
+	CONN_IDLE, /* no socket */
+	CONN_CONNECTING,
+	CONN_OPEN,
+	CONN_FLUSHING,  /* sends what is left, then FIN */
+	CONN_LINGERING, /* FIN is sent */
+	CONN_ENDING,    /* waits for its operations */
+};
+
+struct conn {
+	struct ring *ring;
+	struct timers *timers;
+	const struct conn_events *events;
+	enum conn_state state;
+	int fd;
+	bool is_wanting;
+	bool is_receiving;
+	bool is_sending;
+	bool is_calling;  /* a connect or shutdown is under way */
+	bool has_ended;   /* `closed` was told, or would have been */
+	bool has_failed;  /* nothing can be sent any more */
+	bool is_quiet;    /* the last recv emptied the socket */
+	size_t discarded; /* octets read while closing */
+	struct ring_recv recv;
+	struct op send;
+	struct op call; /* connect, later shutdown */
+	union endpoint address;
+	struct buf sending;
+	struct buf rest; /* what conn_close() was left with */
+	struct timer timer;
+};
+
+/* From close to FIN; from FIN to the end; octets dropped meanwhile. */
+#define CONN_FLUSH_US_MAX 30000000
+#define CONN_LINGER_US_MAX 2000000
+#define CONN_DISCARD_MAX ((size_t)1 << 20)
+
+void conn_init(struct conn *conn, struct ring *ring, struct timers *timers,
+	       const struct conn_events *events);
+
+/* Take over an accepted socket. */
+void conn_open(struct conn *conn, int fd);
+
+/* Start to connect: 0, and `connected` or `closed` follows; or the negative
+ * errno of socket(2), and nothing follows. */
+int conn_connect(struct conn *conn, const struct ip *ip, uint16_t port);
+
+/* Whether octets are wanted from now on. */
+void conn_want(struct conn *conn, bool is_wanting);
+
+/* Whether a conn_send() is still under way. */
+static inline bool
+conn_is_sending(const struct conn *conn)
+{
+	return conn->is_sending;
+}
+
+/* Take the contents of output, leaving it empty with its limits, and send
+ * them. Only while none is under way and the conn is open. */
+void conn_send(struct conn *conn, struct buf *output);
+
+/* Close once what is under way and what output still holds (it is taken) has
+ * been sent; output may be NULL. */
+void conn_close(struct conn *conn, struct buf *output);
+
+/* Close now and drop what was not sent. */
+void conn_abort(struct conn *conn);
+
+/* Give the socket to somebody else: its descriptor, and the conn is idle.
+ * Only while open with no operation under way, so inside `received` when
+ * nothing is being sent. `released` is not called. */
+int conn_detach(struct conn *conn);
+
+/* Whether there is anything to release: no call of `released` is to come for
+ * one that is idle. */
+static inline bool
+conn_is_idle(const struct conn *conn)
+{
+	return conn->state == CONN_IDLE;
+}
+
+#endif

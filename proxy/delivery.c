@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * delivery: from the end of the data to the final reply.
+ *
+ * Judge, decide, and either refuse (RSET behind, reply in front) or hand the
+ * message to a backend; then write the verdict line, and only when that is
+ * written answer the client. A 2xx is passed on when the backend gave one to
+ * the whole message, and is never made here.
+ */
+#include "proxy/session_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Encoded octets that wait to be sent, and octets read from a file at once. */
+#define OUT_FILL (64u * 1024)
+#define READ_LENGTH (32u * 1024)
+#define ENCODE_LENGTH (16u * 1024)
+
+#define RECONNECTS_MAX 1
+
+static void start(struct session *session, enum conf_action action);
+
+static void
+count_action(struct session *session, const char *action, bool is_accepted)
+{
+	static const struct {
+		const char *action;
+		enum stat stat;
+	} stats[] = {
+		{ "relay", STAT_RELAYED },       { "tag", STAT_TAGGED },
+		{ "subject", STAT_TAGGED },      { "divert", STAT_DIVERTED },
+		{ "reject", STAT_REJECTED },     { "defer", STAT_DEFERRED },
+		{ "fail", STAT_BACKEND_FAILED },
+	};
+
+	for (size_t i = 0; i < sizeof(stats) / sizeof(stats[0]); i++)
+		if (strcmp(stats[i].action, action) == 0 &&
+		    (is_accepted || i >= 4))
+			session_count(session, stats[i].stat, 1);
+}
+
+/* What the line says beside what the mail knows. */
+static void
+fill_record(struct session *session, struct spool_record *record)
+{
+	const struct mail *mail = session->mail;
+	const struct conf *conf = session->host->conf;
+
+	record->gate = conf->hostname;
+	record->listener = session->listener->endpoint.text;
+	record->client = session->client.ip;
+	record->client_port = session->client.port;
+	record->client_name = session->client.name;
+	record->identity = session->identity_kind;
+	record->mode = mail->route == NULL ? "enforce"
+					   : conf_mode_name(mail->route->mode);
+	record->is_enforced = mail->decision.is_enforced;
+	if (session->backend.conf != NULL)
+		record->backend = session->backend.conf->name;
+	if (session->delivery.side == SIDE_DIVERT && session->divert != NULL &&
+	    session->divert->conf != NULL)
+		record->backend = session->divert->conf->name;
+}
+
+/*
+ * The outcome stands, and session->final holds the reply: write the verdict
+ * line. `summary` is the reply as one line.
+ */
+static void
+finish(struct session *session, const char *action, const char *rule,
+       bool is_accepted, struct span summary)
+{
+	struct mail *mail = session->mail;
+	struct spool_record record = { 0 };
+
+	fill_record(session, &record);
+	mail_record(mail, &record);
+	record.action = action;
+	record.rule = rule;
+	record.reply = summary;
+	record.is_accepted = is_accepted;
+	if (mail->is_judged &&
+	    mail->decision.otherwise != mail->decision.action)
+		record.otherwise = conf_action_name(mail->decision.otherwise);
+	count_action(session, action, is_accepted);
+	session_enter(session, PHASE_SPOOLING);
+	buf_reset(&session->line);
+	if (!spool_format(&record, &session->line)) {
+		delivery_spooled(session, -ENOMEM);
+		return;
+	}
+	session_act(session, (struct session_action){
+				     .act = ACT_SPOOL,
+				     .octets = buf_span(&session->line) });
+}
+
+/* The outcome is a reply of our own. */
+static void
+finish_own(struct session *session, const char *action, const char *rule,
+	   unsigned code, const char *enhanced, struct span text)
+{
+	struct span summary;
+
+	buf_reset(&session->final);
+	reply_format(&session->final, code, enhanced, text);
+	summary = buf_span(&session->final);
+	if (summary.n >= 2)
+		summary.n -= 2;
+	if (session->phase != PHASE_SPOOLING)
+		backend_drop(&session->backend, &session->out[SIDE_BACKEND]);
+	session->is_goodbye = code == 421;
+	finish(session, action, rule, false, summary);
+}
+
+/* The outcome is the backend's reply. */
+static void
+finish_relay(struct session *session, const struct reply *reply)
+{
+	bool is_accepted = reply_class(reply->code) == 2;
+	struct buf summary;
+
+	buf_reset(&session->final);
+	reply_relay(&session->final, reply);
+	buf_init(&summary, REPLY_LINE_MAX * REPLY_LINES_MAX);
+	reply_summary(&summary, reply);
+	session->is_goodbye = reply->code == 421;
+	if (!is_accepted)
+		session_count(session, STAT_BACKEND_REFUSED, 1);
+	finish(session, conf_action_name(session->delivery.action), NULL,
+	       is_accepted, buf_span(&summary));
+	buf_fini(&summary);
+}
+
+static void
+fail(struct session *session, const char *rule)
+{
+	finish_own(session, "fail", rule, 451, "4.3.0",
+		   SPAN_LIT("The mail server behind us failed, try again "
+			    "later"));
+}
+
+void
+delivery_spooled(struct session *session, int error)
+{
+	if (session->phase != PHASE_SPOOLING)
+		return;
+	if (error != 0)
+		session_log(session, EVENT_SPOOL_FAILED, strerror(-error));
+	buf_append(&session->out[SIDE_CLIENT], buf_span(&session->final));
+	buf_reset(&session->final);
+	buf_reset(&session->line);
+	session_drop_leg(session, SIDE_DIVERT);
+	session->delivery = (struct delivery){ 0 };
+	session_end_mail(session);
+	server_end(&session->server);
+	session_enter(session, PHASE_COMMANDS);
+}
+
+static void
+refuse(struct session *session)
+{
+	const char *enhanced, *text, *rule;
+	unsigned code = mail_refusal_reply(session->mail->refusal, &enhanced,
+					   &text, &rule);
+
+	if (session->mail->refusal == MAIL_NO_ROOM)
+		session_log(session, EVENT_BODY_BUDGET, NULL);
+	finish_own(session, code < 500 ? "defer" : "reject", rule, code,
+		   enhanced, span_cstr(text));
+}
+
+/* The policy's answer to the client. */
+static void
+enforce(struct session *session)
+{
+	struct mail *mail = session->mail;
+	struct buf text;
+
+	buf_init(&text, REPLY_LINE_MAX);
+	if (!decision_text(&mail->decision, &mail->verdict, buf_span(&mail->id),
+			   &text)) {
+		buf_reset(&text);
+		buf_printf(&text, "DMARC policy; id ");
+		buf_append(&text, buf_span(&mail->id));
+	}
+	finish_own(session, conf_action_name(mail->decision.action),
+		   mail->decision.rule, mail->decision.code,
+		   mail->decision.enhanced, buf_span(&text));
+	buf_fini(&text);
+}
+
+void
+delivery_judge(struct session *session)
+{
+	struct mail *mail = session->mail;
+
+	if (!mail_judge(mail))
+		return;
+	mail->decision = (struct decision){ .is_enforced = true };
+	if (mail->refusal != MAIL_NOT_REFUSED) {
+		refuse(session);
+		return;
+	}
+	decision_make(session->host->conf, mail->route, &mail->verdict,
+		      &mail->decision);
+	switch (mail->decision.action) {
+	case ACTION_REJECT:
+	case ACTION_DEFER:
+		enforce(session);
+		return;
+	case ACTION_RELAY:
+	case ACTION_TAG:
+	case ACTION_SUBJECT:
+	case ACTION_DIVERT:
+		start(session, mail->decision.action);
+		return;
+	}
+}
+
+/* A diversion needs another envelope, and maybe another backend. */
+static bool
+prepare_diversion(struct session *session)
+{
+	const struct conf_quarantine *quarantine =
+		&session->host->conf->quarantine;
+	struct mail *mail = session->mail;
+	bool is_elsewhere = quarantine->backend != CONF_NO_BACKEND &&
+			    quarantine->backend != mail->route->backend;
+	const struct ehlo *ehlo = &session->backend.ehlo;
+
+	backend_drop(&session->backend, &session->out[SIDE_BACKEND]);
+	if (is_elsewhere && session->divert == NULL) {
+		session->divert = malloc(sizeof(*session->divert));
+		if (session->divert == NULL)
+			return false;
+		backend_init(session->divert);
+	}
+	if (is_elsewhere) {
+		session->delivery.side = SIDE_DIVERT;
+		ehlo = &session->host->probed[quarantine->backend];
+	}
+	session->delivery.envelope = &session->divert_envelope;
+	return mail_divert_envelope(
+		mail, quarantine->recipient,
+		(ehlo->extensions & EXTENSION_BIT(EXTENSION_DSN)) != 0,
+		&session->divert_envelope);
+}
+
+static void
+start(struct session *session, enum conf_action action)
+{
+	struct mail *mail = session->mail;
+
+	session->attempts = 0;
+	session->delivery = (struct delivery){
+		.action = action,
+		.side = SIDE_BACKEND,
+		.envelope = &mail->envelope,
+	};
+	data_encoder_init(&session->delivery.encoder);
+	if (!mail_compose(mail, action) ||
+	    (action == ACTION_DIVERT && !prepare_diversion(session))) {
+		mail->refusal = MAIL_NO_ROOM;
+		refuse(session);
+		return;
+	}
+	session_enter(session, PHASE_DELIVERY);
+}
+
+/* The diversion did not work: the mark must do, or the sender tries again. */
+static void
+fail_diversion(struct session *session)
+{
+	struct mail *mail = session->mail;
+
+	session_drop_leg(session, session->delivery.side);
+	if (session->host->conf->quarantine.divert_failed == ACTION_TAG) {
+		start(session, ACTION_TAG);
+		return;
+	}
+	mail->decision.rule = "divert-failed";
+	finish_own(session, "defer", "divert-failed", 451, "4.3.0",
+		   SPAN_LIT("The quarantine is not there now, try again "
+			    "later"));
+}
+
+static void
+fail_delivery(struct session *session, const char *rule)
+{
+	if (session->delivery.action == ACTION_DIVERT)
+		fail_diversion(session);
+	else
+		fail(session, rule);
+}
+
+void
+delivery_lost(struct session *session, enum session_side side)
+{
+	struct backend *leg = session_leg(session, side);
+	bool is_untouched = session->delivery.step <= DELIVERY_DATA;
+
+	if (side != session->delivery.side)
+		return;
+	if (is_untouched && leg->failure == EVENT_BACKEND_DOWN &&
+	    leg->address + 1 < leg->conf->address_count) {
+		session->delivery.step = DELIVERY_ENVELOPE;
+		session_reach(session, side, leg->index, leg->address + 1);
+	} else if (is_untouched && leg->failure == EVENT_BACKEND_LOST &&
+		   session->attempts < RECONNECTS_MAX) {
+		session->delivery.step = DELIVERY_ENVELOPE;
+	} else {
+		fail_delivery(session, "backend");
+	}
+}
+
+static void
+lose(struct session *session, struct backend *leg, const char *reason)
+{
+	(void)session;
+	backend_closed(leg, EVENT_BACKEND_CHANGED, reason);
+}
+
+static void
+on_recipient(struct session *session, struct backend *leg,
+	     const struct client_answer *answer)
+{
+	struct envelope *envelope = session->delivery.envelope;
+	struct recipient *recipient = &envelope->recipients[answer->tag];
+
+	if (reply_class(answer->reply.code) != 2) {
+		lose(session, leg,
+		     recipient->state == RECIPIENT_ACCEPTED
+			     ? "it refuses a recipient it took before"
+			     : "it refuses the quarantine's recipient");
+		return;
+	}
+	if (recipient->state == RECIPIENT_NEW) {
+		recipient->state = RECIPIENT_ACCEPTED;
+		envelope->accepted++;
+	}
+}
+
+static void
+on_data(struct session *session, struct backend *leg, const struct reply *reply)
+{
+	if (reply->code == 354) {
+		session->delivery.step = DELIVERY_CONTENT;
+		backend_content(leg, &session->out[session->delivery.side]);
+	} else if (reply_class(reply->code) < 4) {
+		backend_closed(leg, EVENT_BACKEND_PROTOCOL,
+			       "DATA was answered with neither 354 nor a "
+			       "refusal");
+	} else if (session->delivery.action == ACTION_DIVERT) {
+		fail_diversion(session);
+	} else {
+		finish_relay(session, reply);
+		backend_drop(leg, &session->out[SIDE_BACKEND]);
+	}
+}
+
+static void
+on_content(struct session *session, struct backend *leg,
+	   const struct reply *reply)
+{
+	enum session_side side = session->delivery.side;
+	bool is_early = session->delivery.step != DELIVERY_FINAL;
+
+	if (reply_class(reply->code) == 3 ||
+	    (is_early && reply_class(reply->code) == 2)) {
+		/* Promise 2: a yes to half a message is no yes. */
+		backend_closed(leg, EVENT_BACKEND_PROTOCOL,
+			       "it accepted a message before its end");
+		return;
+	}
+	session->mail->delivery_us =
+		session_now(session) - session->delivery.started_us;
+	if (reply_class(reply->code) != 2 &&
+	    session->delivery.action == ACTION_DIVERT) {
+		fail_diversion(session);
+		return;
+	}
+	finish_relay(session, reply);
+	/* It stopped listening in the middle of the data: there is no way back
+	 * to commands but a new connection. */
+	if (is_early)
+		session_abort_leg(session, side);
+}
+
+void
+delivery_news(struct session *session, enum session_side side,
+	      enum backend_news news, const struct client_answer *answer)
+{
+	struct backend *leg = session_leg(session, side);
+
+	if (session->phase != PHASE_DELIVERY || side != session->delivery.side)
+		return;
+	switch (news) {
+	case NEWS_UP:
+		return; /* delivery_drive() pumps */
+	case NEWS_GREETING:
+		if (leg->greeting != STEP_OK)
+			lose(session, leg,
+			     "it refuses the client's greeting now");
+		else if ((session->delivery.envelope->extensions &
+			  ~leg->ehlo.extensions) != 0)
+			lose(session, leg,
+			     "a keyword in use is not offered now");
+		return;
+	case NEWS_SENDER:
+		if (leg->sender != STEP_OK)
+			lose(session, leg,
+			     "it refuses a sender it took before");
+		return;
+	case NEWS_RECIPIENT:
+		on_recipient(session, leg, answer);
+		return;
+	case NEWS_DATA:
+		on_data(session, leg, &answer->reply);
+		return;
+	case NEWS_CONTENT:
+		on_content(session, leg, &answer->reply);
+		return;
+	case NEWS_NONE:
+	case NEWS_LOST:
+		return;
+	}
+}
+
+/* Encode the front of a piece; its length, or 0 when the encoder refuses. */
+static size_t
+encode(struct session *session, struct span piece)
+{
+	struct buf *out = &session->out[session->delivery.side];
+
+	if (piece.n > ENCODE_LENGTH)
+		piece.n = ENCODE_LENGTH;
+	return data_encode(&session->delivery.encoder, piece, out) ? piece.n
+								   : 0;
+}
+
+static struct span
+next_piece(struct session *session)
+{
+	const struct mail *mail = session->mail;
+	struct span head =
+		span_after(buf_span(&mail->head), session->delivery.head_at);
+
+	if (head.n > 0)
+		return head;
+	return body_in_memory(&mail->body, session->delivery.body_at);
+}
+
+static void
+fail_encoding(struct session *session)
+{
+	/* Ours to prevent: the message was clean when it was taken. The
+	 * backend must not keep half of it. */
+	struct backend *leg = session_leg(session, session->delivery.side);
+
+	backend_closed(leg, EVENT_OUT_OF_MEMORY, "the message cannot be sent");
+}
+
+static void
+read_more(struct session *session)
+{
+	struct delivery *delivery = &session->delivery;
+	uint64_t left = session->mail->body.in_file - delivery->body_at;
+
+	delivery->is_reading = true;
+	session_act(session, (struct session_action){
+				     .act = ACT_BODY_READ,
+				     .offset = delivery->body_at,
+				     .length = left < READ_LENGTH ? (size_t)left
+								  : READ_LENGTH,
+			     });
+}
+
+void
+delivery_read(struct session *session, uint64_t offset, struct span octets,
+	      int error)
+{
+	struct delivery *delivery = &session->delivery;
+
+	if (session->phase != PHASE_DELIVERY || !delivery->is_reading ||
+	    offset != delivery->body_at)
+		return;
+	delivery->is_reading = false;
+	if (error != 0 || octets.n == 0) {
+		session_log(session, EVENT_BODY_BUDGET, "cannot be read back");
+		fail_encoding(session);
+		return;
+	}
+	delivery->body_at += octets.n;
+	while (octets.n > 0) {
+		size_t taken = encode(session, octets);
+
+		if (taken == 0) {
+			fail_encoding(session);
+			return;
+		}
+		octets = span_after(octets, taken);
+	}
+}
+
+static void
+send_content(struct session *session)
+{
+	struct delivery *delivery = &session->delivery;
+	struct mail *mail = session->mail;
+	struct buf *out = &session->out[delivery->side];
+
+	while (out->n < OUT_FILL && !delivery->is_reading) {
+		struct span piece = next_piece(session);
+		size_t taken;
+
+		if (piece.n == 0 && delivery->body_at < mail->body.in_file) {
+			read_more(session);
+			return;
+		}
+		if (piece.n == 0) {
+			if (!data_encode_end(&delivery->encoder, out)) {
+				fail_encoding(session);
+				return;
+			}
+			delivery->step = DELIVERY_FINAL;
+			return;
+		}
+		taken = encode(session, piece);
+		if (taken == 0) {
+			fail_encoding(session);
+			return;
+		}
+		if (delivery->head_at < mail->head.n)
+			delivery->head_at += taken;
+		else
+			delivery->body_at += taken;
+	}
+}
+
+static void
+send_envelope(struct session *session)
+{
+	struct delivery *delivery = &session->delivery;
+	struct backend *leg = session_leg(session, delivery->side);
+	size_t backend = session->mail->route->backend;
+
+	if (!backend_is_alive(leg)) {
+		if (delivery->side == SIDE_DIVERT)
+			backend = session->host->conf->quarantine.backend;
+		else
+			session_log(session, EVENT_BACKEND_RECONNECTED, NULL);
+		session->attempts++;
+		session_reach(session, delivery->side, backend, 0);
+		return;
+	}
+	session_pump(session, delivery->side, delivery->envelope);
+	if (!backend_is_ready(leg, delivery->envelope))
+		return;
+	delivery->step = DELIVERY_DATA;
+	delivery->started_us = session_now(session);
+	leg->since_us = delivery->started_us;
+	if (!backend_data(leg, &session->out[delivery->side]))
+		backend_closed(leg, EVENT_OUT_OF_MEMORY, "no room for DATA");
+}
+
+void
+delivery_drive(struct session *session)
+{
+	switch (session->delivery.step) {
+	case DELIVERY_ENVELOPE:
+		send_envelope(session);
+		return;
+	case DELIVERY_CONTENT:
+		send_content(session);
+		return;
+	case DELIVERY_DATA:
+	case DELIVERY_FINAL:
+		return;
+	}
+}
+
+void
+delivery_abandon(struct session *session)
+{
+	if (session->phase == PHASE_DELIVERY &&
+	    session->delivery.step == DELIVERY_FINAL)
+		return; /* the backend may have it: its reply is recorded */
+	session_log(session, EVENT_CLIENT_LOST, "before the reply");
+	if (session->phase == PHASE_DELIVERY)
+		session_abort_leg(session, session->delivery.side);
+	finish_own(session, "fail", "client-lost", 451, "4.4.2",
+		   SPAN_LIT("The client went away"));
+}

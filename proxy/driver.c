@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * driver: carries out what a session decides.
+ */
+#include "proxy/driver.h"
+
+#include "proxy/clock.h"
+#include "proxy/log.h"
+#include "proxy/owner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* A connection of a session, or one that outlived it. */
+struct link {
+	struct conn conn;
+	struct drivers *drivers;
+	struct driver *driver; /* NULL: nobody listens any more */
+	enum session_side side;
+	bool is_counted; /* in limit, under ip */
+	struct ip ip;
+	struct link *next, **at;
+};
+
+/* A question of the session. */
+struct ask {
+	struct resolver_query query;
+	struct driver *driver;
+	uint64_t ticket;
+	struct span name; /* the session's */
+	enum dns_type type;
+	struct ask *next, **at;
+};
+
+/* What happened too early to be told: it is told after the actions. */
+struct pending {
+	int connect_error[SIDE_COUNT];
+	int write_error;
+	struct ask *asks;
+};
+
+struct driver {
+	struct drivers *drivers;
+	struct session *session;
+	struct link *links[SIDE_COUNT];
+	struct ask *asks; /* with the resolver */
+	struct pending pending;
+	struct tempfile *body;
+	struct spoolfile_line line;
+	bool is_spooling;
+	unsigned borrowed; /* operations on the session's memory */
+	bool is_over;
+	uint64_t read_at; /* of the read under way */
+	struct timer timer;
+	struct driver *next, **at;
+};
+
+static void drive(struct driver *driver);
+
+static void
+tell(struct driver *driver, const struct session_event *event)
+{
+	session_step(driver->session, event);
+	drive(driver);
+}
+
+/* --- connections ------------------------------------------------------------
+ */
+
+static void
+on_connected(struct conn *conn)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+
+	tell(link->driver, &(struct session_event){ .kind = SESSION_CONNECTED,
+						    .side = link->side });
+}
+
+static void
+on_received(struct conn *conn, struct span octets)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+
+	tell(link->driver, &(struct session_event){ .kind = SESSION_OCTETS,
+						    .side = link->side,
+						    .octets = octets });
+}
+
+static void
+on_sent(struct conn *conn)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+
+	tell(link->driver, &(struct session_event){ .kind = SESSION_SENT,
+						    .side = link->side });
+}
+
+static void
+on_closed(struct conn *conn, int error)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+
+	tell(link->driver, &(struct session_event){ .kind = SESSION_CLOSED,
+						    .side = link->side,
+						    .error = error });
+}
+
+static void
+on_released(struct conn *conn)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+	struct drivers *drivers = link->drivers;
+
+	assert(link->driver == NULL);
+	*link->at = link->next;
+	if (link->next != NULL)
+		link->next->at = link->at;
+	drivers->link_count--;
+	if (link->side == SIDE_CLIENT)
+		drivers->client_count--;
+	if (link->is_counted)
+		limit_leave(drivers->limit, drivers->worker, &link->ip);
+	free(link);
+	drivers->changed(drivers);
+}
+
+static const struct conn_events link_events = {
+	.connected = on_connected,
+	.received = on_received,
+	.sent = on_sent,
+	.closed = on_closed,
+	.released = on_released,
+};
+
+static struct link *
+link_new(struct driver *driver, enum session_side side)
+{
+	struct drivers *drivers = driver->drivers;
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	conn_init(&link->conn, drivers->ring, drivers->timers, &link_events);
+	link->drivers = drivers;
+	link->driver = driver;
+	link->side = side;
+	link->next = drivers->links;
+	link->at = &drivers->links;
+	if (link->next != NULL)
+		link->next->at = &link->next;
+	drivers->links = link;
+	drivers->link_count++;
+	if (side == SIDE_CLIENT)
+		drivers->client_count++;
+	return link;
+}
+
+/* From here on the link lives until it is released, by itself. */
+static struct link *
+let_go(struct driver *driver, enum session_side side)
+{
+	struct link *link = driver->links[side];
+
+	if (link == NULL)
+		return NULL;
+	driver->links[side] = NULL;
+	link->driver = NULL;
+	return link;
+}
+
+static void
+abort_side(struct driver *driver, enum session_side side)
+{
+	struct link *link = let_go(driver, side);
+
+	driver->pending.connect_error[side] = 0;
+	if (link == NULL)
+		return;
+	if (conn_is_idle(&link->conn))
+		on_released(&link->conn); /* it never had a socket */
+	else
+		conn_abort(&link->conn);
+}
+
+static void
+close_side(struct driver *driver, enum session_side side)
+{
+	struct link *link = driver->links[side];
+
+	if (link == NULL || conn_is_idle(&link->conn)) {
+		abort_side(driver, side);
+		return;
+	}
+	let_go(driver, side);
+	conn_close(&link->conn, session_output(driver->session, side));
+}
+
+static void
+connect_side(struct driver *driver, const struct session_action *action)
+{
+	const struct conf *conf = driver->drivers->host->conf;
+	const struct conf_endpoint *endpoint =
+		&conf->backends[action->backend].addresses[action->address];
+	struct link *link = link_new(driver, action->side);
+	int error = -ENOMEM;
+
+	assert(driver->links[action->side] == NULL);
+	driver->links[action->side] = link;
+	if (link != NULL)
+		error = conn_connect(&link->conn, &endpoint->ip,
+				     endpoint->port);
+	driver->pending.connect_error[action->side] = error;
+}
+
+/* --- questions --------------------------------------------------------------
+ */
+
+static void
+ask_free(struct ask *ask)
+{
+	resolver_cancel(&ask->query);
+	*ask->at = ask->next;
+	if (ask->next != NULL)
+		ask->next->at = ask->at;
+	free(ask);
+}
+
+static void
+asks_free(struct ask *list, uint64_t generation, bool is_any)
+{
+	for (struct ask *ask = list, *next; ask != NULL; ask = next) {
+		next = ask->next;
+		if (is_any || ask->ticket >> 16 == generation)
+			ask_free(ask);
+	}
+}
+
+static void
+take_answer(struct ask *ask, const struct answer *answer)
+{
+	struct session_event event = { .kind = SESSION_ANSWER,
+				       .ticket = ask->ticket,
+				       .answer = answer };
+	struct driver *driver = ask->driver;
+
+	ask_free(ask);
+	session_step(driver->session, &event);
+}
+
+static void
+on_answer(struct resolver_query *query, const struct answer *answer)
+{
+	struct ask *ask = OWNER(query, struct ask, query);
+	struct driver *driver = ask->driver;
+
+	take_answer(ask, answer);
+	drive(driver);
+}
+
+static void
+ask_link(struct ask *ask, struct ask **list)
+{
+	ask->next = *list;
+	ask->at = list;
+	if (ask->next != NULL)
+		ask->next->at = &ask->next;
+	*list = ask;
+}
+
+/* Note a question; it is put once the session's actions are all taken. */
+static void
+note_ask(struct driver *driver, const struct session_action *action)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+
+	if (ask == NULL) {
+		driver->is_over = true;
+		log_event(EVENT_OUT_OF_MEMORY, SPAN_LIT("for=question"));
+		return;
+	}
+	ask->query.done = on_answer;
+	ask->driver = driver;
+	ask->ticket = action->ticket;
+	ask->name = action->name;
+	ask->type = action->type;
+	ask_link(ask, &driver->pending.asks);
+}
+
+/* Put the questions noted. True if one was answered: the session went on. */
+static bool
+put_asks(struct driver *driver)
+{
+	struct ask *ask;
+
+	while (!driver->is_over && (ask = driver->pending.asks) != NULL) {
+		struct answer answer;
+
+		if (resolver_ask(driver->drivers->resolver, ask->name,
+				 ask->type, &ask->query, &answer)) {
+			take_answer(ask, &answer);
+			return true;
+		}
+		driver->pending.asks = ask->next;
+		if (ask->next != NULL)
+			ask->next->at = &driver->pending.asks;
+		ask_link(ask, &driver->asks);
+	}
+	return false;
+}
+
+/* --- files ------------------------------------------------------------------
+ */
+
+/* An operation on the session's memory has ended. */
+static bool
+give_back(struct driver *driver)
+{
+	assert(driver->borrowed > 0);
+	driver->borrowed--;
+	if (!driver->is_over)
+		return true;
+	drive(driver);
+	return false;
+}
+
+static void
+on_spooled(struct spoolfile_line *line, int error)
+{
+	struct driver *driver = OWNER(line, struct driver, line);
+
+	driver->is_spooling = false;
+	if (give_back(driver))
+		tell(driver, &(struct session_event){ .kind = SESSION_SPOOLED,
+						      .error = error });
+}
+
+static void
+spool(struct driver *driver, struct span line)
+{
+	assert(!driver->is_spooling);
+	driver->is_spooling = true;
+	driver->borrowed++;
+	driver->line.done = on_spooled;
+	spoolfile_append(driver->drivers->spool, &driver->line, line);
+}
+
+static void
+on_written(struct tempfile *file, int error)
+{
+	struct driver *driver = file->owner;
+	bool is_current = driver->body == file;
+
+	if (give_back(driver) && is_current)
+		tell(driver, &(struct session_event){ .kind = SESSION_WRITTEN,
+						      .error = error });
+}
+
+static void
+on_read(struct tempfile *file, int error, struct span octets)
+{
+	struct driver *driver = file->owner;
+
+	tell(driver, &(struct session_event){ .kind = SESSION_READ,
+					      .ticket = driver->read_at,
+					      .octets = octets,
+					      .error = error });
+}
+
+static const struct tempfile_events body_events = {
+	.written = on_written,
+	.read = on_read,
+};
+
+static void
+body_write(struct driver *driver, const struct session_action *action)
+{
+	if (driver->body == NULL)
+		driver->body = tempfile_new(driver->drivers->tempfiles,
+					    &body_events, driver);
+	if (driver->body == NULL) {
+		driver->pending.write_error = -ENOMEM;
+		return;
+	}
+	driver->borrowed++;
+	tempfile_write(driver->body, action->octets, action->offset);
+}
+
+static void
+body_read(struct driver *driver, const struct session_action *action)
+{
+	assert(driver->body != NULL);
+	driver->read_at = action->offset;
+	tempfile_read(driver->body, action->offset, action->length);
+}
+
+static void
+body_drop(struct driver *driver)
+{
+	struct tempfile *file = driver->body;
+
+	driver->body = NULL;
+	driver->pending.write_error = 0;
+	if (file != NULL)
+		tempfile_drop(file);
+}
+
+/* --- the loop ---------------------------------------------------------------
+ */
+
+static void
+perform(struct driver *driver, const struct session_action *action)
+{
+	switch (action->act) {
+	case ACT_CONNECT:
+		connect_side(driver, action);
+		return;
+	case ACT_CLOSE:
+		close_side(driver, action->side);
+		return;
+	case ACT_ABORT:
+		abort_side(driver, action->side);
+		return;
+	case ACT_ASK:
+		note_ask(driver, action);
+		return;
+	case ACT_FORGET:
+		asks_free(driver->pending.asks, action->ticket >> 16, false);
+		asks_free(driver->asks, action->ticket >> 16, false);
+		return;
+	case ACT_SPOOL:
+		spool(driver, action->octets);
+		return;
+	case ACT_BODY_WRITE:
+		body_write(driver, action);
+		return;
+	case ACT_BODY_READ:
+		body_read(driver, action);
+		return;
+	case ACT_BODY_DROP:
+		body_drop(driver);
+		return;
+	case ACT_EVENT:
+		log_event(action->event, action->octets);
+		return;
+	case ACT_END:
+		driver->is_over = true;
+		return;
+	}
+}
+
+/* Tell one thing that was put off. True if there was one. */
+static bool
+tell_pending(struct driver *driver)
+{
+	struct session_event event = { .kind = SESSION_CLOSED };
+
+	if (driver->is_over)
+		return false;
+	if (driver->pending.write_error != 0) {
+		event.kind = SESSION_WRITTEN;
+		event.error = driver->pending.write_error;
+		driver->pending.write_error = 0;
+		session_step(driver->session, &event);
+		return true;
+	}
+	for (enum session_side side = 0; side < SIDE_COUNT; side++) {
+		if (driver->pending.connect_error[side] == 0)
+			continue;
+		event.side = side;
+		event.error = driver->pending.connect_error[side];
+		driver->pending.connect_error[side] = 0;
+		session_step(driver->session, &event);
+		return true;
+	}
+	return put_asks(driver);
+}
+
+static void
+serve_side(struct driver *driver, enum session_side side)
+{
+	struct link *link = driver->links[side];
+	struct buf *output = session_output(driver->session, side);
+
+	if (link == NULL || link->conn.state != CONN_OPEN)
+		return;
+	if (output->n > 0 && !conn_is_sending(&link->conn))
+		conn_send(&link->conn, output);
+	conn_want(&link->conn, session_wants(driver->session, side));
+}
+
+/* A deadline that has moved on leaves the timer where it is: when it fires,
+ * on_timer() looks again. Most of them move with every event. */
+static void
+set_timer(struct driver *driver)
+{
+	struct timers *timers = driver->drivers->timers;
+	uint64_t deadline_us = session_deadline(driver->session);
+
+	if (deadline_us == 0)
+		timer_clear(timers, &driver->timer);
+	else if (!timer_is_set(&driver->timer) ||
+		 deadline_us < driver->timer.deadline_us)
+		timer_set(timers, &driver->timer, deadline_us);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+	struct driver *driver = OWNER(timer, struct driver, timer);
+	uint64_t deadline_us = session_deadline(driver->session);
+
+	if (deadline_us != 0 && deadline_us <= clock_monotonic_us())
+		tell(driver, &(struct session_event){ .kind = SESSION_TIMER });
+	else
+		set_timer(driver);
+}
+
+/* All is over; twice is harmless. The session's memory goes once no operation
+ * refers to it. */
+static void
+finish(struct driver *driver)
+{
+	struct drivers *drivers = driver->drivers;
+
+	timer_clear(drivers->timers, &driver->timer);
+	asks_free(driver->pending.asks, 0, true);
+	asks_free(driver->asks, 0, true);
+	body_drop(driver);
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		abort_side(driver, side);
+	if (driver->borrowed > 0)
+		return;
+	*driver->at = driver->next;
+	if (driver->next != NULL)
+		driver->next->at = driver->at;
+	drivers->count--;
+	drivers->host->stats->count[STAT_SESSIONS_OPEN]--;
+	session_free(driver->session);
+	free(driver);
+	drivers->changed(drivers);
+}
+
+static void
+drive(struct driver *driver)
+{
+	struct session_action action;
+
+	do {
+		while (!driver->is_over &&
+		       session_next(driver->session, &action))
+			perform(driver, &action);
+	} while (tell_pending(driver));
+	if (driver->is_over) {
+		finish(driver);
+		return;
+	}
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		serve_side(driver, side);
+	set_timer(driver);
+}
+
+static struct driver *
+driver_new(struct drivers *drivers, const struct session_peer *peer)
+{
+	struct driver *driver = calloc(1, sizeof(*driver));
+
+	if (driver == NULL)
+		return NULL;
+	driver->drivers = drivers;
+	driver->timer.fire = on_timer;
+	driver->links[SIDE_CLIENT] = link_new(driver, SIDE_CLIENT);
+	driver->session = session_new(drivers->host, peer);
+	if (driver->session == NULL || driver->links[SIDE_CLIENT] == NULL) {
+		abort_side(driver, SIDE_CLIENT);
+		session_free(driver->session);
+		free(driver);
+		return NULL;
+	}
+	driver->next = drivers->first;
+	driver->at = &drivers->first;
+	if (driver->next != NULL)
+		driver->next->at = &driver->next;
+	drivers->first = driver;
+	drivers->count++;
+	return driver;
+}
+
+bool
+driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
+	     struct span octets, bool is_counted)
+{
+	struct driver *driver = driver_new(drivers, peer);
+	struct link *client;
+
+	if (driver == NULL)
+		return false;
+	client = driver->links[SIDE_CLIENT];
+	client->is_counted = is_counted;
+	client->ip = peer->ip;
+	conn_open(&client->conn, fd);
+	drivers->host->stats->count[STAT_SESSIONS]++;
+	drivers->host->stats->count[STAT_SESSIONS_OPEN]++;
+	session_step(driver->session,
+		     &(struct session_event){ .kind = SESSION_START });
+	if (octets.n > 0)
+		session_step(driver->session,
+			     &(struct session_event){ .kind = SESSION_OCTETS,
+						      .side = SIDE_CLIENT,
+						      .octets = octets });
+	drive(driver);
+	return true;
+}
+
+void
+drivers_drain(struct drivers *drivers)
+{
+	for (struct driver *driver = drivers->first, *next; driver != NULL;
+	     driver = next) {
+		next = driver->next;
+		tell(driver, &(struct session_event){ .kind = SESSION_DRAIN });
+	}
+}
+
+void
+drivers_abort(struct drivers *drivers)
+{
+	for (struct driver *driver = drivers->first, *next; driver != NULL;
+	     driver = next) {
+		next = driver->next;
+		driver->is_over = true;
+		finish(driver);
+	}
+	for (struct link *link = drivers->links, *next; link != NULL;
+	     link = next) {
+		next = link->next;
+		conn_abort(&link->conn);
+	}
+}

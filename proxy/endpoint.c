@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * endpoint: an address and a port as the kernel wants them, and back.
+ */
+#include "proxy/endpoint.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+
+socklen_t
+endpoint_make(union endpoint *endpoint, const struct ip *ip, uint16_t port)
+{
+	*endpoint = (union endpoint){ 0 };
+	if (ip->family == IP_V4) {
+		endpoint->v4.sin_family = AF_INET;
+		endpoint->v4.sin_port = htons(port);
+		memcpy(&endpoint->v4.sin_addr, ip->octets, 4);
+		return sizeof(endpoint->v4);
+	}
+	assert(ip->family == IP_V6);
+	endpoint->v6.sin6_family = AF_INET6;
+	endpoint->v6.sin6_port = htons(port);
+	memcpy(&endpoint->v6.sin6_addr, ip->octets, 16);
+	return sizeof(endpoint->v6);
+}
+
+void
+endpoint_read(const union endpoint *endpoint, struct ip *ip, uint16_t *port)
+{
+	*ip = (struct ip){ .family = IP_NONE };
+	*port = 0;
+	if (endpoint->any.sa_family == AF_INET) {
+		*ip = ip_make((const uint8_t *)&endpoint->v4.sin_addr, 4);
+		*port = ntohs(endpoint->v4.sin_port);
+	} else if (endpoint->any.sa_family == AF_INET6) {
+		*ip = ip_make((const uint8_t *)&endpoint->v6.sin6_addr, 16);
+		*port = ntohs(endpoint->v6.sin6_port);
+	}
+}
+
+struct span
+endpoint_format(const struct ip *ip, uint16_t port,
+		char text[ENDPOINT_TEXT_MAX])
+{
+	bool is_v6 = ip->family == IP_V6;
+	char address[IP_TEXT_MAX];
+	int n;
+
+	ip_format(ip, address);
+	n = snprintf(text, ENDPOINT_TEXT_MAX, "%s%s%s:%u", is_v6 ? "[" : "",
+		     address, is_v6 ? "]" : "", (unsigned)port);
+	assert(n > 0 && n < ENDPOINT_TEXT_MAX);
+	return span_make(text, (size_t)n);
+}

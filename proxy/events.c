@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * events: what each event does to a session, and what can go on after it.
+ */
+#include "proxy/session_state.h"
+
+#include "proxy/name.h"
+
+/* The client's name, for XCLIENT: known, not to be had, or too late. */
+static void
+find_name(struct session *session, bool is_too_late)
+{
+	struct span name;
+
+	if (session->identity.is_name_known)
+		return;
+	switch (name_find(&session->client.ip, &session->answers, &name)) {
+	case NAME_PENDING:
+		if (!is_too_late)
+			return;
+		session->client.is_name_temporary = true;
+		break;
+	case NAME_TEMPORARY:
+		session->client.is_name_temporary = true;
+		break;
+	case NAME_UNAVAILABLE:
+		break;
+	case NAME_FOUND:
+		session->client.name = name;
+		break;
+	}
+	session->identity.client = session->client;
+	session->identity.is_name_known = true;
+}
+
+static void
+take_news(struct session *session, enum session_side side)
+{
+	struct backend *leg = session_leg(session, side);
+	struct client_answer answer;
+	enum backend_news news;
+
+	if (leg == NULL)
+		return;
+	while (session->phase != PHASE_CLOSING &&
+	       (news = backend_next(leg, &session->identity,
+				    &session->out[side], &answer)) !=
+		       NEWS_NONE) {
+		bool is_delivery =
+			session->phase == PHASE_DELIVERY || side == SIDE_DIVERT;
+
+		if (news == NEWS_LOST)
+			break;
+		if (is_delivery)
+			delivery_news(session, side, news, &answer);
+		else
+			dialogue_news(session, news, &answer);
+	}
+	if (leg->state != BACKEND_LOST || session->phase == PHASE_CLOSING)
+		return;
+	session_log(session, leg->failure, leg->reason);
+	session_abort_leg(session, side);
+	if (session->phase == PHASE_DELIVERY)
+		delivery_lost(session, side);
+	else if (side == SIDE_BACKEND)
+		dialogue_lost(session);
+}
+
+/* Message octets: into the mail, as far as its body has room. */
+static bool
+take_data(struct session *session)
+{
+	struct mail *mail = session->mail;
+	struct span in = session_input(session);
+	size_t before = in.n;
+	enum eval_stage stage = mail->stage;
+	enum mail_intake intake;
+
+	if (in.n == 0 || mail->body.writing > 0)
+		return false;
+	intake = mail_take(mail, &in);
+	session_consume(session, before - in.n);
+	switch (intake) {
+	case MAIL_MORE:
+	case MAIL_FULL:
+		if (stage != mail->stage)
+			mail_judge(mail);
+		break;
+	case MAIL_ENDED:
+		session_count(session, STAT_MAILS, 1);
+		session_count(session, STAT_MESSAGE_OCTETS,
+			      mail->decoder.octets);
+		session_enter(session, PHASE_JUDGING);
+		delivery_judge(session);
+		break;
+	case MAIL_OVERRUN:
+		session_log(session, EVENT_DATA_TOO_LARGE, NULL);
+		session_goodbye(session, 421, "4.3.0",
+				"Message is far larger than we take");
+		return true;
+	}
+	if (mail->body.writing == 0 && body_wants_write(&mail->body) &&
+	    session->phase == PHASE_DATA) {
+		struct session_action action = { .act = ACT_BODY_WRITE };
+
+		action.octets = body_write(&mail->body, &action.offset);
+		session_act(session, action);
+	}
+	return before != in.n;
+}
+
+/* The stream of the client has ended and all of it was used. */
+static void
+lose_client(struct session *session)
+{
+	bool is_inside = session->mail != NULL && session->mail->is_open;
+
+	if (is_inside)
+		session_log(session, EVENT_CLIENT_LOST,
+			    session->phase == PHASE_DATA
+				    ? "in the middle of the data"
+				    : "before the data");
+	session_close(session);
+}
+
+/* Go on with whatever can go on. */
+void
+session_run(struct session *session)
+{
+	bool has_moved = true;
+
+	while (has_moved && session->phase != PHASE_CLOSING) {
+		has_moved = false;
+		take_news(session, SIDE_BACKEND);
+		take_news(session, SIDE_DIVERT);
+		dialogue_pump(session);
+		if (session->phase == PHASE_COMMANDS)
+			has_moved = dialogue_commands(session);
+		if (session->phase == PHASE_DATA)
+			has_moved |= take_data(session);
+		if (session->phase == PHASE_DELIVERY)
+			delivery_drive(session);
+		has_moved |= session->backend.state == BACKEND_LOST ||
+			     (session->divert != NULL &&
+			      session->divert->state == BACKEND_LOST);
+	}
+	if (session->phase == PHASE_CLOSING)
+		return;
+	if (session->has_client_ended && session->live.n == 0 &&
+	    (session->phase == PHASE_COMMANDS ||
+	     session->phase == PHASE_DATA) &&
+	    !server_is_waiting(&session->server) &&
+	    session->out[SIDE_CLIENT].n < SESSION_OUT_HIGH &&
+	    (session->mail == NULL || session->mail->body.writing == 0))
+		lose_client(session);
+	else if (session->is_goodbye && session->phase == PHASE_COMMANDS)
+		session_close(session); /* RFC 5321 3.8 */
+	else if (session->is_draining && session->phase == PHASE_COMMANDS &&
+		 (session->mail == NULL || !session->mail->is_open))
+		session_goodbye(session, 421, "4.3.2",
+				"Service is closing, try again");
+}
+
+/* An answer to a question of this mail, or of the name; others are stale. */
+static void
+take_answer(struct session *session, uint64_t ticket,
+	    const struct answer *answer)
+{
+	unsigned generation = (unsigned)(ticket >> 16);
+	size_t index = ticket & 0xffff;
+	struct mail *mail = session->mail;
+
+	session_count(session, STAT_DNS_QUESTIONS, 1);
+	session_count(session, STAT_DNS_CACHED, answer->is_cached ? 1 : 0);
+	if (generation == 0) {
+		answers_settle(&session->answers, index, answer);
+		find_name(session, false);
+		return;
+	}
+	if (mail == NULL || !mail->is_open || generation != mail->generation ||
+	    mail->answers.list[index]->status != ANSWER_OPEN)
+		return;
+	answers_settle(&mail->answers, index, answer);
+	mail_count_dns(mail);
+	/* Several answers tend to come at once: judge at the last one. A
+	 * settled verdict needs no more of them. */
+	if (session->phase == PHASE_JUDGING)
+		delivery_judge(session);
+	else if (mail->answers.open == 0 && session->phase <= PHASE_DATA)
+		mail_judge(mail);
+}
+
+static void
+take_octets(struct session *session, const struct session_event *event)
+{
+	struct backend *leg;
+
+	if (event->side == SIDE_CLIENT) {
+		session->client_us = session_now(session);
+		if (session->in.n == 0)
+			session->live = event->octets;
+		else if (!buf_append(&session->in, event->octets))
+			session_goodbye(session, 421, "4.7.0",
+					"Too much input at once");
+		return;
+	}
+	leg = session_leg(session, event->side);
+	if (leg != NULL)
+		backend_octets(leg, event->octets, session_now(session));
+}
+
+static void
+take_closed(struct session *session, const struct session_event *event)
+{
+	struct backend *leg;
+
+	if (event->side == SIDE_CLIENT) {
+		session->has_client_ended = true;
+		if (event->error == 0)
+			return;
+		if (session->phase == PHASE_JUDGING ||
+		    session->phase == PHASE_DELIVERY)
+			delivery_abandon(session);
+		else if (session->phase != PHASE_SPOOLING)
+			lose_client(session);
+		return;
+	}
+	leg = session_leg(session, event->side);
+	if (leg == NULL)
+		return;
+	if (leg->state == BACKEND_CONNECTING || leg->state == BACKEND_BANNER)
+		backend_closed(leg, EVENT_BACKEND_DOWN, "no connection");
+	else
+		backend_closed(leg, EVENT_BACKEND_LOST, "it closed");
+}
+
+static void
+take_timer(struct session *session)
+{
+	uint64_t now = session_now(session);
+	const struct conf *conf = session->host->conf;
+
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
+		struct backend *leg = session_leg(session, side);
+
+		if (leg == NULL || backend_deadline(leg) == 0 ||
+		    backend_deadline(leg) > now)
+			continue;
+		if (leg->state == BACKEND_UP)
+			backend_closed(leg, EVENT_BACKEND_TIMEOUT,
+				       "no reply in time");
+		else
+			backend_closed(leg, EVENT_BACKEND_DOWN,
+				       "not ready in time");
+	}
+	if (!session->identity.is_name_known && now >= session->name_us)
+		find_name(session, true);
+	switch (session->phase) {
+	case PHASE_COMMANDS:
+		if (server_is_waiting(&session->server) ||
+		    now < session->client_us + conf->client_us_max)
+			return;
+		session_log(session, EVENT_CLIENT_TIMEOUT, NULL);
+		session_goodbye(session, 421, "4.4.2", "You were silent");
+		return;
+	case PHASE_DATA:
+		if (now >= session->phase_us + conf->data_us_max)
+			session_log(session, EVENT_DATA_TIMEOUT, NULL);
+		else if (now >= session->client_us + conf->client_us_max)
+			session_log(session, EVENT_CLIENT_TIMEOUT, "in data");
+		else
+			return;
+		session_goodbye(session, 421, "4.4.2",
+				"The message took too long");
+		return;
+	case PHASE_JUDGING:
+		if (now < session->phase_us + conf->eval_us_max)
+			return;
+		mail_give_up(session->mail);
+		delivery_judge(session);
+		return;
+	case PHASE_START:
+	case PHASE_GREETING:
+	case PHASE_DELIVERY:
+	case PHASE_SPOOLING:
+	case PHASE_CLOSING:
+		return;
+	}
+}
+
+static void
+take_written(struct session *session, int error)
+{
+	struct mail *mail = session->mail;
+
+	if (mail == NULL || mail->body.writing == 0)
+		return;
+	body_written(&mail->body);
+	if (error == 0)
+		return;
+	session_log(session, EVENT_BODY_BUDGET, NULL);
+	if (mail->refusal == MAIL_NOT_REFUSED)
+		mail->refusal = MAIL_NO_ROOM;
+}
+
+static void
+take_sent(struct session *session, enum session_side side)
+{
+	struct backend *leg;
+
+	if (side == SIDE_CLIENT)
+		return;
+	leg = session_leg(session, side);
+	if (leg != NULL)
+		leg->since_us = session_now(session);
+}
+
+void
+session_take(struct session *session, const struct session_event *event)
+{
+	switch (event->kind) {
+	case SESSION_START:
+		find_name(session, false);
+		dialogue_start(session);
+		return;
+	case SESSION_CONNECTED:
+		if (!backend_connected(session_leg(session, event->side),
+				       &session->identity,
+				       &session->out[event->side]))
+			backend_closed(session_leg(session, event->side),
+				       EVENT_IDENTITY_REFUSED,
+				       "the client's address does not fit the "
+				       "PROXY header");
+		return;
+	case SESSION_OCTETS:
+		take_octets(session, event);
+		return;
+	case SESSION_CLOSED:
+		take_closed(session, event);
+		return;
+	case SESSION_SENT:
+		take_sent(session, event->side);
+		return;
+	case SESSION_ANSWER:
+		take_answer(session, event->ticket, event->answer);
+		return;
+	case SESSION_SPOOLED:
+		delivery_spooled(session, event->error);
+		return;
+	case SESSION_WRITTEN:
+		take_written(session, event->error);
+		return;
+	case SESSION_READ:
+		delivery_read(session, event->ticket, event->octets,
+			      event->error);
+		return;
+	case SESSION_TIMER:
+		take_timer(session);
+		return;
+	case SESSION_DRAIN:
+		session->is_draining = true;
+		return;
+	}
+}

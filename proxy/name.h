@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * name: the forward-confirmed reverse name of an address.
+ *
+ * What a mail server calls the client's name: a PTR record whose name has the
+ * address among its own addresses. At most NAME_CANDIDATES names are tried.
+ * Pure and re-run like an evaluator: what is not among the answers is asked.
+ */
+#ifndef PROXY_NAME_H
+#define PROXY_NAME_H
+
+#include "dmarc/answers.h"
+#include "smtp/buf.h"
+#include "smtp/ip.h"
+
+#define NAME_CANDIDATES 5
+
+enum name_status {
+	NAME_PENDING,     /* questions are open */
+	NAME_FOUND,       /* *name is confirmed; it borrows from the answers */
+	NAME_UNAVAILABLE, /* there is none */
+	NAME_TEMPORARY,   /* it could not be found out now */
+};
+
+enum name_status name_find(const struct ip *ip, struct answers *answers,
+			   struct span *name);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * probe: what the backends offer, asked before anybody needs to know.
+ */
+#include "proxy/probe.h"
+
+#include "proxy/clock.h"
+#include "proxy/conn.h"
+#include "proxy/log.h"
+#include "proxy/owner.h"
+#include "smtp/proxyhdr.h"
+#include "smtp/reply.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* A reply of the most lines of the greatest length. */
+#define REPLY_OCTETS_MAX (REPLY_LINES_MAX * REPLY_LINE_MAX)
+#define AT_ONCE 1
+
+/* A PROXY header, EHLO and QUIT. */
+#define COMMANDS_MAX 1024
+
+/*
+ *   IDLE -> CONNECTING -> BANNER -> EHLO -> IDLE
+ *             ^   failure of any: the next address, or IDLE
+ *             +---+
+ */
+enum probe_state {
+	PROBE_IDLE,
+	PROBE_CONNECTING,
+	PROBE_BANNER,
+	PROBE_EHLO,
+	PROBE_STOPPED,
+};
+
+struct probe {
+	struct probes *probes;
+	const struct conf_backend *backend;
+	struct ehlo *result;
+	enum probe_state state;
+	size_t address;
+	unsigned failures; /* in a row */
+	const char *error; /* of the last one */
+	bool was_asked;
+	bool is_next; /* try the next address once the conn is released */
+	struct conn conn;
+	struct buf in;
+	struct buf out;
+	struct timer timer; /* deadline of a state; in IDLE the next start */
+};
+
+struct probes {
+	const struct conf *conf;
+	void (*first)(void *owner);
+	void *owner;
+	size_t unasked;
+	size_t count;
+	struct probe probe[];
+};
+
+static void
+set_state(struct probe *probe, enum probe_state state, uint64_t us_max)
+{
+	probe->state = state;
+	timer_set(probe->conn.timers, &probe->timer,
+		  clock_monotonic_us() + us_max);
+}
+
+/* The backend was asked, with whatever result. */
+static void
+settle(struct probe *probe)
+{
+	struct probes *probes = probe->probes;
+
+	if (probe->was_asked)
+		return;
+	probe->was_asked = true;
+	if (--probes->unasked == 0)
+		probes->first(probes->owner);
+}
+
+/* 0, 1, 2, 4 … 60 seconds. */
+static uint64_t
+retry_us(unsigned failures)
+{
+	uint64_t us = PROBE_RETRY_US;
+
+	if (failures <= 1)
+		return AT_ONCE;
+	while (--failures > 1 && us < PROBE_INTERVAL_US)
+		us *= 2;
+	return us < PROBE_INTERVAL_US ? us : PROBE_INTERVAL_US;
+}
+
+static void
+all_failed(struct probe *probe)
+{
+	struct buf text;
+
+	probe->failures++;
+	buf_init(&text, LOG_LINE_MAX);
+	log_value(&text, "backend", probe->backend->name);
+	log_value(&text, "error", span_cstr(probe->error));
+	log_event(EVENT_BACKEND_DOWN, buf_span(&text));
+	buf_fini(&text);
+	set_state(probe, PROBE_IDLE, retry_us(probe->failures));
+	settle(probe);
+}
+
+static void start(struct probe *probe);
+
+/* This address does not do: the next one, or none. */
+static void
+go_on(struct probe *probe)
+{
+	probe->address++;
+	if (probe->address < probe->backend->address_count)
+		start(probe);
+	else
+		all_failed(probe);
+}
+
+static void
+fail(struct probe *probe, const char *error)
+{
+	probe->error = error;
+	probe->is_next = true;
+	timer_clear(probe->conn.timers, &probe->timer);
+	conn_abort(&probe->conn); /* goes on when it is released */
+}
+
+static void
+start(struct probe *probe)
+{
+	const struct conf_endpoint *endpoint =
+		&probe->backend->addresses[probe->address];
+	int error;
+
+	buf_reset(&probe->in);
+	buf_reset(&probe->out);
+	set_state(probe, PROBE_CONNECTING, probe->backend->connect_us_max);
+	error = conn_connect(&probe->conn, &endpoint->ip, endpoint->port);
+	if (error == 0)
+		return;
+	probe->error = strerror(-error);
+	all_failed(probe); /* no socket: another address has none either */
+}
+
+/* A timer that means the time is up, or the time has come. */
+static void
+on_timer(struct timer *timer)
+{
+	struct probe *probe = OWNER(timer, struct probe, timer);
+
+	if (probe->state != PROBE_IDLE) {
+		fail(probe, "no reply in time");
+		return;
+	}
+	if (!conn_is_idle(&probe->conn)) {
+		set_state(probe, PROBE_IDLE, PROBE_RETRY_US);
+		return;
+	}
+	probe->address = 0;
+	start(probe);
+}
+
+/* Send what has gathered, now or behind what is being sent. */
+static void
+flush(struct probe *probe)
+{
+	if (probe->out.n > 0 && !conn_is_sending(&probe->conn))
+		conn_send(&probe->conn, &probe->out);
+}
+
+static void
+on_connected(struct conn *conn)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+	const struct proxyhdr header = { .is_local = true };
+
+	/* The connect's time lasts until the banner is there. */
+	probe->state = PROBE_BANNER;
+	switch (probe->backend->identity) {
+	case IDENTITY_NONE:
+	case IDENTITY_XCLIENT:
+		break;
+	case IDENTITY_PROXY_V1:
+		proxyhdr_format_v1(&header, &probe->out);
+		break;
+	case IDENTITY_PROXY_V2:
+		proxyhdr_format_v2(&header, &probe->out);
+		break;
+	}
+	flush(probe);
+	conn_want(conn, true);
+}
+
+static void
+take_banner(struct probe *probe, const struct reply *reply)
+{
+	struct buf *out = &probe->out;
+
+	if (reply->code != 220) {
+		fail(probe, "its banner is not 220");
+		return;
+	}
+	set_state(probe, PROBE_EHLO, probe->backend->reply_us_max);
+	buf_append(out, SPAN_LIT("EHLO "));
+	buf_append(out, probe->probes->conf->hostname);
+	buf_append(out, SPAN_LIT("\r\n"));
+	flush(probe);
+}
+
+/* A refused EHLO is an old server: it offers nothing, and works. */
+static void
+take_ehlo(struct probe *probe, const struct reply *reply)
+{
+	if (reply->code == 250)
+		ehlo_parse(reply, probe->result);
+	else if (reply_class(reply->code) == 5)
+		*probe->result = (struct ehlo){ 0 };
+	else {
+		fail(probe, "it does not answer EHLO");
+		return;
+	}
+	probe->failures = 0;
+	buf_append(&probe->out, SPAN_LIT("QUIT\r\n"));
+	conn_close(&probe->conn, &probe->out);
+	set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
+	settle(probe);
+}
+
+static void
+on_received(struct conn *conn, struct span octets)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+	struct reply reply;
+	struct span in;
+
+	if (!buf_append(&probe->in, octets)) {
+		fail(probe, "its reply is too long");
+		return;
+	}
+	in = buf_span(&probe->in);
+	switch (reply_next(&in, &reply)) {
+	case REPLY_MORE:
+		return;
+	case REPLY_BAD:
+		fail(probe, "its reply is malformed");
+		return;
+	case REPLY_READY:
+		break;
+	}
+	if (in.n > 0)
+		fail(probe, "it speaks out of turn");
+	else if (probe->state == PROBE_BANNER)
+		take_banner(probe, &reply);
+	else
+		take_ehlo(probe, &reply);
+	buf_reset(&probe->in);
+}
+
+static void
+on_sent(struct conn *conn)
+{
+	flush(OWNER(conn, struct probe, conn));
+}
+
+static void
+on_closed(struct conn *conn, int error)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+
+	fail(probe, error == 0 ? "it closed" : strerror(-error));
+}
+
+static void
+on_released(struct conn *conn)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+	bool is_next = probe->is_next;
+
+	probe->is_next = false;
+	if (is_next && probe->state != PROBE_STOPPED)
+		go_on(probe);
+}
+
+static const struct conn_events probe_events = {
+	.connected = on_connected,
+	.received = on_received,
+	.sent = on_sent,
+	.closed = on_closed,
+	.released = on_released,
+};
+
+struct probes *
+probes_new(struct ring *ring, struct timers *timers, const struct conf *conf,
+	   struct ehlo *probed, void (*first)(void *owner), void *owner)
+{
+	size_t count = conf->backend_count;
+	struct probes *probes =
+		calloc(1, sizeof(*probes) + count * sizeof(struct probe));
+
+	if (probes == NULL)
+		return NULL;
+	probes->conf = conf;
+	probes->first = first;
+	probes->owner = owner;
+	probes->unasked = probes->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct probe *probe = &probes->probe[i];
+
+		probe->probes = probes;
+		probe->backend = &conf->backends[i];
+		probe->result = &probed[i];
+		probe->timer.fire = on_timer;
+		buf_init(&probe->in, REPLY_OCTETS_MAX);
+		buf_init(&probe->out, COMMANDS_MAX);
+		conn_init(&probe->conn, ring, timers, &probe_events);
+		timer_set(timers, &probe->timer, AT_ONCE);
+	}
+	return probes;
+}
+
+void
+probes_stop(struct probes *probes)
+{
+	for (size_t i = 0; i < probes->count; i++) {
+		struct probe *probe = &probes->probe[i];
+
+		probe->state = PROBE_STOPPED;
+		timer_clear(probe->conn.timers, &probe->timer);
+		conn_abort(&probe->conn);
+	}
+}
+
+bool
+probes_are_idle(const struct probes *probes)
+{
+	for (size_t i = 0; i < probes->count; i++)
+		if (!conn_is_idle(&probes->probe[i].conn))
+			return false;
+	return true;
+}
+
+void
+probes_free(struct probes *probes)
+{
+	if (probes == NULL)
+		return;
+	for (size_t i = 0; i < probes->count; i++) {
+		buf_fini(&probes->probe[i].in);
+		buf_fini(&probes->probe[i].out);
+	}
+	free(probes);
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/session_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define IN_MAX (8u * SESSION_OCTETS_MAX)
+#define DETAILS_MAX 4096
+#define NAME_ARENA_MAX (64u * 1024)
+#define NAME_QUESTIONS_MAX 16
+
+#define OUT_MAX (256u * 1024)
+
+uint64_t
+session_now(const struct session *session)
+{
+	return session->host->monotonic_us(session->host->clock);
+}
+
+void
+session_enter(struct session *session, enum session_phase phase)
+{
+	session->phase = phase;
+	session->phase_us = session_now(session);
+	session->client_us = session->phase_us;
+}
+
+void
+session_count(struct session *session, enum stat stat, uint64_t n)
+{
+	session->host->stats->count[stat] += n;
+}
+
+void
+session_act(struct session *session, struct session_action action)
+{
+	unsigned at;
+
+	assert(session->action_count < SESSION_ACTIONS_MAX);
+	at = (session->action_first + session->action_count++) %
+	     SESSION_ACTIONS_MAX;
+	session->actions[at] = action;
+}
+
+struct backend *
+session_leg(struct session *session, enum session_side side)
+{
+	assert(side != SIDE_CLIENT);
+	return side == SIDE_BACKEND ? &session->backend : session->divert;
+}
+
+/* key=value details of an event: session, client, backend, why. */
+void
+session_log(struct session *session, enum log_event event, const char *reason)
+{
+	size_t before = session->details.n;
+	char ip[IP_TEXT_MAX];
+
+	if (session->action_count >= SESSION_ACTIONS_MAX / 2)
+		return; /* an event is never worth more than an action */
+	buf_append(&session->details, SPAN_LIT("session="));
+	buf_append(&session->details, buf_span(&session->id));
+	buf_append(&session->details, SPAN_LIT(" client="));
+	buf_append(&session->details, ip_format(&session->client.ip, ip));
+	if (session->backend.conf != NULL) {
+		buf_append(&session->details, SPAN_LIT(" backend="));
+		buf_append(&session->details, session->backend.conf->name);
+	}
+	if (reason != NULL)
+		buf_printf(&session->details, " reason=\"%s\"", reason);
+	session_act(session, (struct session_action){
+				     .act = ACT_EVENT,
+				     .event = event,
+				     .offset = before,
+				     .length = session->details.n - before,
+			     });
+}
+
+struct span
+session_input(const struct session *session)
+{
+	return session->in.n > 0 ? buf_span(&session->in) : session->live;
+}
+
+void
+session_consume(struct session *session, size_t n)
+{
+	if (session->in.n > 0)
+		buf_consume(&session->in, n);
+	else
+		session->live = span_after(session->live, n);
+}
+
+void
+session_reply(struct session *session, unsigned code, const char *enhanced,
+	      const char *text)
+{
+	reply_format(&session->out[SIDE_CLIENT], code, enhanced,
+		     span_cstr(text));
+	session->client_us = session_now(session);
+}
+
+void
+session_abort_leg(struct session *session, enum session_side side)
+{
+	session_leg(session, side)->state = BACKEND_NONE;
+	buf_reset(&session->out[side]);
+	session_act(session,
+		    (struct session_action){ .act = ACT_ABORT, .side = side });
+}
+
+void
+session_drop_leg(struct session *session, enum session_side side)
+{
+	struct backend *leg = session_leg(session, side);
+
+	if (leg == NULL || leg->state == BACKEND_NONE)
+		return;
+	if (leg->state != BACKEND_UP || client_outstanding(&leg->client) > 0) {
+		session_abort_leg(session, side);
+		return;
+	}
+	backend_quit(leg, &session->out[side]);
+	session_act(session,
+		    (struct session_action){ .act = ACT_CLOSE, .side = side });
+}
+
+void
+session_end_mail(struct session *session)
+{
+	struct mail *mail = session->mail;
+
+	session->attempts = 0;
+	session->is_sender_answered = false;
+	buf_reset(&session->sender_refusal);
+	if (mail == NULL || !mail->is_open)
+		return;
+	if (mail->answers.open > 0)
+		session_act(session,
+			    (struct session_action){
+				    .act = ACT_FORGET,
+				    .ticket = (uint64_t)mail->generation << 16,
+			    });
+	if (mail->body.in_file > 0 || mail->body.writing > 0)
+		session_act(session,
+			    (struct session_action){ .act = ACT_BODY_DROP });
+	mail_end(mail);
+}
+
+void
+session_close(struct session *session)
+{
+	if (session->phase == PHASE_CLOSING)
+		return;
+	session_end_mail(session);
+	session_drop_leg(session, SIDE_BACKEND);
+	session_drop_leg(session, SIDE_DIVERT);
+	if (session->answers.open > 0)
+		session_act(session, (struct session_action){ .act = ACT_FORGET,
+							      .ticket = 0 });
+	session_act(session, (struct session_action){ .act = ACT_CLOSE,
+						      .side = SIDE_CLIENT });
+	session_act(session, (struct session_action){ .act = ACT_END });
+	session_enter(session, PHASE_CLOSING);
+}
+
+void
+session_goodbye(struct session *session, unsigned code, const char *enhanced,
+		const char *text)
+{
+	session_reply(session, code, enhanced, text);
+	session_close(session);
+}
+
+void
+session_reach(struct session *session, enum session_side side, size_t backend,
+	      size_t address)
+{
+	struct backend *leg = session_leg(session, side);
+
+	backend_connect(leg, session->host->conf, backend, address,
+			session_now(session));
+	session_act(session, (struct session_action){ .act = ACT_CONNECT,
+						      .side = side,
+						      .backend = backend,
+						      .address = address });
+}
+
+void
+session_pump(struct session *session, enum session_side side,
+	     const struct envelope *envelope)
+{
+	struct backend *leg = session_leg(session, side);
+	unsigned before = client_outstanding(&leg->client);
+
+	backend_pump(leg, &session->identity, envelope, &session->out[side]);
+	if (before == 0)
+		leg->since_us = session_now(session);
+}
+
+void
+session_step(struct session *session, const struct session_event *event)
+{
+	if (session->phase == PHASE_CLOSING)
+		return;
+	session_take(session, event);
+	session_run(session);
+	if (session->live.n > 0 && session->phase != PHASE_CLOSING &&
+	    !buf_append(&session->in, session->live)) {
+		session_log(session, EVENT_OUT_OF_MEMORY, NULL);
+		session_goodbye(session, 421, "4.3.0", "Out of memory");
+	}
+	session->live = SPAN_NONE;
+}
+
+/* The next open question of a list, as an action. */
+static bool
+next_question(struct answers *answers, unsigned generation,
+	      struct session_action *action)
+{
+	size_t index;
+
+	if (answers->open == 0 || !answers_unsent(answers, &index))
+		return false;
+	*action = (struct session_action){
+		.act = ACT_ASK,
+		.name = answers->list[index]->name,
+		.type = answers->list[index]->type,
+		.ticket = (uint64_t)generation << 16 | index,
+	};
+	return true;
+}
+
+bool
+session_next(struct session *session, struct session_action *action)
+{
+	if (session->action_count > 0) {
+		*action = session->actions[session->action_first];
+		session->action_first =
+			(session->action_first + 1) % SESSION_ACTIONS_MAX;
+		session->action_count--;
+		if (action->act == ACT_EVENT)
+			action->octets = span_first(
+				span_after(buf_span(&session->details),
+					   (size_t)action->offset),
+				action->length);
+		return true;
+	}
+	buf_reset(&session->details);
+	if (session->phase == PHASE_CLOSING)
+		return false;
+	if (next_question(&session->answers, 0, action))
+		return true;
+	return session->mail != NULL && session->mail->is_open &&
+	       next_question(&session->mail->answers, session->mail->generation,
+			     action);
+}
+
+struct buf *
+session_output(struct session *session, enum session_side side)
+{
+	return &session->out[side];
+}
+
+bool
+session_wants(const struct session *session, enum session_side side)
+{
+	if (session->phase == PHASE_CLOSING)
+		return false;
+	switch (side) {
+	case SIDE_CLIENT:
+		return !session->has_client_ended &&
+		       session->in.n < SESSION_OCTETS_MAX &&
+		       session->out[SIDE_CLIENT].n < SESSION_OUT_HIGH;
+	case SIDE_BACKEND:
+		return backend_is_alive(&session->backend) &&
+		       session->backend.state != BACKEND_CONNECTING;
+	case SIDE_DIVERT:
+		return session->divert != NULL &&
+		       backend_is_alive(session->divert) &&
+		       session->divert->state != BACKEND_CONNECTING;
+	case SIDE_COUNT:
+		break;
+	}
+	return false;
+}
+
+/* The earlier of two deadlines; 0 is none. */
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a == 0 ? b : a;
+	return a < b ? a : b;
+}
+
+uint64_t
+session_deadline(const struct session *session)
+{
+	const struct conf *conf = session->host->conf;
+	uint64_t deadline = backend_deadline(&session->backend);
+
+	if (session->divert != NULL)
+		deadline = earlier(deadline, backend_deadline(session->divert));
+	if (!session->identity.is_name_known)
+		deadline = earlier(deadline, session->name_us);
+	switch (session->phase) {
+	case PHASE_COMMANDS:
+		if (!server_is_waiting(&session->server))
+			deadline =
+				earlier(deadline, session->client_us +
+							  conf->client_us_max);
+		break;
+	case PHASE_DATA:
+		deadline = earlier(deadline,
+				   session->client_us + conf->client_us_max);
+		deadline = earlier(deadline,
+				   session->phase_us + conf->data_us_max);
+		break;
+	case PHASE_JUDGING:
+		deadline = earlier(deadline,
+				   session->phase_us + conf->eval_us_max);
+		break;
+	case PHASE_START:
+	case PHASE_GREETING:
+	case PHASE_DELIVERY:
+	case PHASE_SPOOLING:
+		break;
+	case PHASE_CLOSING:
+		return 0;
+	}
+	return deadline;
+}
+
+/* XCLIENT is the only identity that carries a name. */
+static bool
+needs_name(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->backend_count; i++)
+		if (conf->backends[i].identity == IDENTITY_XCLIENT)
+			return true;
+	return false;
+}
+
+static void
+init_client(struct session *session, const struct session_peer *peer)
+{
+	const struct conf *conf = session->host->conf;
+	struct server_limits limits = {
+		.size_max = conf->message_size_max,
+		.recipients_max = conf->recipients_max,
+		.errors_max = conf->errors_max,
+	};
+
+	server_init(&session->server, &limits);
+	for (size_t i = 0; i < session->listener->xclient_from.count; i++)
+		if (ip_network_has(&session->listener->xclient_from.list[i],
+				   &peer->ip))
+			session->server.takes_xclient = true;
+	session->client = (struct xclient){
+		.given = XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT,
+		.ip = peer->ip,
+		.port = peer->port,
+	};
+	session->identity_kind = peer->is_proxied ? "proxy" : "direct";
+	session->identity = (struct backend_identity){
+		.client = session->client,
+		.local_ip = peer->local_ip,
+		.local_port = peer->local_port,
+		.is_name_known = !needs_name(conf),
+		.gate = conf->hostname,
+	};
+}
+
+struct session *
+session_new(const struct session_host *host, const struct session_peer *peer)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (session == NULL)
+		return NULL;
+	session->host = host;
+	session->listener = peer->listener;
+	buf_init(&session->id, 24);
+	buf_append(&session->id, peer->id);
+	buf_init(&session->in, IN_MAX);
+	buf_init(&session->helo, ADDRESS_DOMAIN_MAX + 2);
+	buf_init(&session->greeting, ADDRESS_DOMAIN_MAX + 16);
+	buf_init(&session->new_helo, ADDRESS_DOMAIN_MAX + 2);
+	buf_init(&session->new_greeting, ADDRESS_DOMAIN_MAX + 16);
+	buf_init(&session->login, XCLIENT_VALUE_MAX);
+	buf_init(&session->sender_refusal, REPLY_LINE_MAX * 4);
+	buf_init(&session->line, SPOOL_LINE_MAX);
+	buf_init(&session->final, REPLY_LINE_MAX * REPLY_LINES_MAX);
+	buf_init(&session->details, DETAILS_MAX);
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		buf_init(&session->out[side], OUT_MAX);
+	arena_init(&session->arena, NAME_ARENA_MAX);
+	answers_init(&session->answers, &session->arena, NAME_QUESTIONS_MAX);
+	backend_init(&session->backend);
+	init_client(session, peer);
+	session_enter(session, PHASE_START);
+	session->name_us = session->phase_us + host->conf->name_us_max;
+	return session;
+}
+
+void
+session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	if (session->mail != NULL) {
+		mail_fini(session->mail);
+		free(session->mail);
+	}
+	if (session->divert != NULL) {
+		backend_fini(session->divert);
+		free(session->divert);
+	}
+	backend_fini(&session->backend);
+	arena_fini(&session->arena);
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		buf_fini(&session->out[side]);
+	buf_fini(&session->id);
+	buf_fini(&session->in);
+	buf_fini(&session->helo);
+	buf_fini(&session->greeting);
+	buf_fini(&session->new_helo);
+	buf_fini(&session->new_greeting);
+	buf_fini(&session->login);
+	buf_fini(&session->sender_refusal);
+	buf_fini(&session->line);
+	buf_fini(&session->final);
+	buf_fini(&session->details);
+	free(session);
+}
+
+size_t
+session_memory(const struct session *session)
+{
+	size_t held = sizeof(*session) + session->in.cap + session->line.cap +
+		      session->final.cap + session->arena.used;
+
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		held += session->out[side].cap;
+	held += session->backend.in.cap + session->backend.client.held.cap;
+	if (session->mail != NULL)
+		held += sizeof(*session->mail) + mail_memory(session->mail);
+	return held;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session_state: what a session is made of, for its own files only.
+ *
+ *   session.c   its life, its actions, its deadlines
+ *   events.c    what each event does, and what can go on after it
+ *   dialogue.c  the client's commands and the backend's replies to them
+ *   delivery.c  from the verdict to the final reply
+ *
+ * Phases; one function, session_enter(), changes them:
+ *
+ *   START -> COMMANDS <-> GREETING
+ *               |  ^
+ *              354 +--------------------------------+
+ *               v                                   |
+ *             DATA -> JUDGING -> [DELIVERY ->] SPOOLING
+ *   any -> CLOSING: the last octets are with the driver, all is over
+ */
+#ifndef PROXY_SESSION_STATE_H
+#define PROXY_SESSION_STATE_H
+
+#include "proxy/backend.h"
+#include "proxy/mail.h"
+#include "proxy/session.h"
+#include "smtp/server.h"
+
+#define SESSION_ACTIONS_MAX 32
+
+enum session_phase {
+	PHASE_START,    /* the banner waits for the backend */
+	PHASE_COMMANDS, /* reading commands */
+	PHASE_GREETING, /* HELO or EHLO waits for the backend */
+	PHASE_DATA,     /* reading a message */
+	PHASE_JUDGING,  /* the message is here; answers are awaited */
+	PHASE_DELIVERY, /* with the backend */
+	PHASE_SPOOLING, /* the verdict line is being written */
+	PHASE_CLOSING,  /* over */
+};
+
+enum delivery_step {
+	DELIVERY_ENVELOPE, /* until every recipient stands */
+	DELIVERY_DATA,     /* DATA was sent */
+	DELIVERY_CONTENT,  /* sending the message */
+	DELIVERY_FINAL,    /* all sent, the reply is awaited */
+};
+
+struct delivery {
+	enum delivery_step step;
+	enum conf_action action;
+	enum session_side side;
+	struct envelope *envelope;
+	struct data_encoder encoder;
+	size_t head_at;      /* octets of mail->head encoded */
+	uint64_t body_at;    /* octets of the body encoded */
+	bool is_reading;     /* ACT_BODY_READ is under way */
+	uint64_t started_us; /* DATA was sent */
+};
+
+struct session {
+	const struct session_host *host;
+	const struct conf_listener *listener;
+	enum session_phase phase;
+	uint64_t phase_us; /* when it was entered */
+	struct buf id;
+
+	/* Client. */
+	struct server server;
+	struct command_reader reader;
+	struct buf in;         /* octets not used yet, between steps */
+	struct span live;      /* octets of this step, while `in` is empty */
+	struct buf helo;       /* the client's own name */
+	struct buf greeting;   /* its HELO or EHLO command */
+	struct buf new_helo;   /* both, while the backend's answer is awaited */
+	struct buf new_greeting;
+	struct xclient client; /* who it is */
+	struct buf login;
+	const char *identity_kind; /* direct proxy xclient */
+	bool is_authenticated;
+	bool has_client_ended; /* end of its stream */
+	bool is_draining;
+	bool is_goodbye;    /* a 421 of the backend was passed on: close */
+	uint64_t client_us; /* when it was last heard, or owed nothing */
+
+	/* The client's name. */
+	struct arena arena;
+	struct answers answers;
+	uint64_t name_us; /* until when it is waited for */
+
+	/* Backends. */
+	struct backend_identity identity;
+	struct backend backend;
+	struct backend *divert;    /* made when needed */
+	unsigned attempts;         /* reconnects for this mail */
+	bool is_sender_answered;   /* provisionally, or by the backend */
+	struct buf sender_refusal; /* reply to a provisional MAIL */
+
+	/* Mail. */
+	struct mail *mail; /* made at the first MAIL */
+	struct envelope divert_envelope;
+	struct delivery delivery;
+	struct buf line;  /* the verdict line */
+	struct buf final; /* reply to the end of data, as it will be sent */
+
+	struct buf out[SIDE_COUNT];
+	struct session_action actions[SESSION_ACTIONS_MAX];
+	unsigned action_first, action_count;
+	struct buf details; /* texts of ACT_EVENT */
+};
+
+/* Above this much unsent output a side is not listened to. */
+#define SESSION_OUT_HIGH (64u * 1024)
+
+/* events.c */
+void session_take(struct session *session, const struct session_event *event);
+void session_run(struct session *session);
+
+/* session.c */
+void session_enter(struct session *session, enum session_phase phase);
+uint64_t session_now(const struct session *session);
+void session_act(struct session *session, struct session_action action);
+void session_log(struct session *session, enum log_event event,
+		 const char *reason);
+void session_count(struct session *session, enum stat stat, uint64_t n);
+struct backend *session_leg(struct session *session, enum session_side side);
+struct span session_input(const struct session *session);
+void session_consume(struct session *session, size_t n);
+/* The client is told goodbye and both sides are closed. */
+void session_goodbye(struct session *session, unsigned code,
+		     const char *enhanced, const char *text);
+/* Both sides are closed, without a word. */
+void session_close(struct session *session);
+void session_reply(struct session *session, unsigned code, const char *enhanced,
+		   const char *text);
+/* Start to reach a backend on a side; the first address, or the next. */
+void session_reach(struct session *session, enum session_side side,
+		   size_t backend, size_t address);
+/* Send on a leg whatever its envelope allows. */
+void session_pump(struct session *session, enum session_side side,
+		  const struct envelope *envelope);
+void session_abort_leg(struct session *session, enum session_side side);
+/* Politely if nothing is outstanding, else abort. */
+void session_drop_leg(struct session *session, enum session_side side);
+void session_end_mail(struct session *session);
+
+/* dialogue.c */
+void dialogue_start(struct session *session);
+bool dialogue_commands(struct session *session); /* true: something moved */
+void dialogue_pump(struct session *session);
+void dialogue_news(struct session *session, enum backend_news news,
+		   const struct client_answer *answer);
+void dialogue_lost(struct session *session);
+
+/* delivery.c */
+void delivery_judge(struct session *session);
+void delivery_news(struct session *session, enum session_side side,
+		   enum backend_news news, const struct client_answer *answer);
+void delivery_lost(struct session *session, enum session_side side);
+void delivery_drive(struct session *session);
+void delivery_read(struct session *session, uint64_t offset, struct span octets,
+		   int error);
+void delivery_spooled(struct session *session, int error);
+/* The client is gone before anything was handed over. */
+void delivery_abandon(struct session *session);
+
+#endif

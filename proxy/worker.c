@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker: one process, one thread, one ring, many sessions.
+ */
+#include "proxy/worker.h"
+
+#include "proxy/clock.h"
+#include "proxy/door.h"
+#include "proxy/driver.h"
+#include "proxy/log.h"
+#include "proxy/owner.h"
+#include "proxy/probe.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Accepts under way for each listener: how many connections one turn of the
+ * loop can take. */
+#define ACCEPTS 8
+
+/* After an accept that failed for want of descriptors or memory. */
+#define ACCEPT_PAUSE_US 100000
+
+/* Before clients are accepted, for the first probe of the backends. */
+#define PROBE_US_MAX 2000000
+
+/* Once the last session is over, for connections that are being closed. */
+#define FAREWELL_US_MAX 3000000
+
+#define TICK_US 1000000
+
+/* A session may need a client, two backends and a body. */
+#define DESCRIPTORS_PER_SESSION 4
+#define RING_ENTRIES 1024
+#define RING_BUFFERS 64
+#define WAIT_US_MAX 60000000
+#define ID_LENGTH 15
+
+struct acceptor {
+	struct op op;
+	struct worker *worker;
+	const struct conf_listener *listener;
+	int fd;
+	bool is_armed;
+	union endpoint address;
+	socklen_t length;
+	struct timer pause;
+};
+
+/* A descriptor that the loop watches. */
+struct watched {
+	struct op op;
+	struct worker *worker;
+	int fd;
+};
+
+struct worker {
+	const struct worker_setup *setup;
+	struct ring *ring;
+	struct timers timers;
+	struct resolver *resolver;
+	struct dkim_engine *dkim;
+	struct probes *probes;
+	struct ehlo *probed;
+	struct spoolfile spool;
+	struct tempfiles tempfiles;
+	struct session_host host;
+	struct drivers drivers;
+	struct doors doors;
+	struct acceptor *acceptors;
+	size_t acceptor_count;
+	struct watched signals;
+	struct watched life;
+	struct timer tick;
+	struct timer opening; /* probes take too long */
+	struct timer drain;   /* sessions take too long */
+	struct timer farewell;
+	bool is_open;
+	bool is_draining;
+	uint64_t last_id_us;
+};
+
+/* --- accepting --------------------------------------------------------------
+ */
+
+static void
+accept_arm(struct acceptor *acceptor)
+{
+	acceptor->is_armed = true;
+	acceptor->length = sizeof(acceptor->address);
+	ring_accept(acceptor->worker->ring, &acceptor->op, acceptor->fd,
+		    &acceptor->address.any, &acceptor->length);
+}
+
+static void
+on_accept_pause(struct timer *timer)
+{
+	struct acceptor *acceptor = OWNER(timer, struct acceptor, pause);
+
+	if (!acceptor->worker->is_draining)
+		accept_arm(acceptor);
+}
+
+/* Of what accept(2) may fail with, some concerns one connection only. */
+static void
+accept_failed(struct acceptor *acceptor, int error)
+{
+	struct worker *worker = acceptor->worker;
+
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		log_printf(EVENT_REFUSED, "call=accept error=\"%s\"",
+			   strerror(error));
+		timer_set(&worker->timers, &acceptor->pause,
+			  clock_monotonic_us() + ACCEPT_PAUSE_US);
+		return;
+	case ECANCELED:
+		return;
+	default:
+		accept_arm(acceptor);
+	}
+}
+
+static void
+on_accept(struct op *op, int result, uint32_t flags)
+{
+	struct acceptor *acceptor = OWNER(op, struct acceptor, op);
+	struct worker *worker = acceptor->worker;
+	uint16_t port;
+	struct ip ip;
+
+	(void)flags;
+	acceptor->is_armed = false;
+	if (result < 0) {
+		if (!worker->is_draining)
+			accept_failed(acceptor, -result);
+		return;
+	}
+	endpoint_read(&acceptor->address, &ip, &port);
+	if (!worker->is_draining)
+		accept_arm(acceptor);
+	door_open(&worker->doors, result, acceptor->listener, &ip, port);
+}
+
+/* From now on clients are accepted. Once. */
+static void
+open_doors(struct worker *worker)
+{
+	static const char octet = '!';
+
+	if (worker->is_open || worker->is_draining)
+		return;
+	worker->is_open = true;
+	timer_clear(&worker->timers, &worker->opening);
+	for (size_t i = 0; i < worker->acceptor_count; i++)
+		accept_arm(&worker->acceptors[i]);
+	/* A master that does not read has died: the other pipe tells. */
+	(void)!write(worker->setup->ready, &octet, 1);
+	log_printf(EVENT_STARTED, "worker=%u pid=%ld", worker->setup->number,
+		   (long)getpid());
+}
+
+static void
+on_opening(struct timer *timer)
+{
+	open_doors(OWNER(timer, struct worker, opening));
+}
+
+static void
+on_probed(void *owner)
+{
+	open_doors(owner);
+}
+
+/* --- sessions ---------------------------------------------------------------
+ */
+
+/* Sorts by time, and is unique: two workers differ in the number, and one
+ * worker never uses a microsecond twice. */
+static struct span
+make_id(struct worker *worker, char text[ID_LENGTH])
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t now_us = clock_wall_us();
+	uint64_t value;
+
+	if (now_us <= worker->last_id_us)
+		now_us = worker->last_id_us + 1;
+	worker->last_id_us = now_us;
+	/* 11 digits of time last to the year 3111; 4 of the process. */
+	value = now_us;
+	for (int i = 10; i >= 0; i--, value >>= 5)
+		text[i] = digits[value & 31];
+	value = (uint64_t)getpid();
+	for (int i = 14; i >= 11; i--, value >>= 5)
+		text[i] = digits[value & 31];
+	return span_make(text, ID_LENGTH);
+}
+
+static bool
+enter(struct doors *doors, int fd, struct session_peer *peer,
+      struct span octets, bool is_counted)
+{
+	struct worker *worker = OWNER(doors, struct worker, doors);
+	char id[ID_LENGTH];
+
+	peer->id = make_id(worker, id);
+	return driver_start(&worker->drivers, fd, peer, octets, is_counted);
+}
+
+static size_t
+sessions(struct doors *doors)
+{
+	return OWNER(doors, struct worker, doors)->drivers.client_count;
+}
+
+/* --- the end ----------------------------------------------------------------
+ */
+
+static bool
+is_over(const struct worker *worker)
+{
+	return worker->is_draining && worker->drivers.count == 0 &&
+	       worker->drivers.link_count == 0 && worker->doors.count == 0 &&
+	       probes_are_idle(worker->probes);
+}
+
+static void
+cut_off(struct worker *worker)
+{
+	drivers_abort(&worker->drivers);
+	doors_abort(&worker->doors);
+}
+
+static void
+changed(struct worker *worker)
+{
+	if (worker->is_draining && worker->drivers.count == 0 &&
+	    !timer_is_set(&worker->farewell))
+		timer_set(&worker->timers, &worker->farewell,
+			  clock_monotonic_us() + FAREWELL_US_MAX);
+}
+
+static void
+drivers_changed(struct drivers *drivers)
+{
+	changed(OWNER(drivers, struct worker, drivers));
+}
+
+static void
+doors_changed(struct doors *doors)
+{
+	changed(OWNER(doors, struct worker, doors));
+}
+
+static void
+on_drain(struct timer *timer)
+{
+	cut_off(OWNER(timer, struct worker, drain));
+}
+
+static void
+on_farewell(struct timer *timer)
+{
+	cut_off(OWNER(timer, struct worker, farewell));
+}
+
+static void
+stop_accepting(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->acceptor_count; i++) {
+		timer_clear(&worker->timers, &worker->acceptors[i].pause);
+		if (worker->acceptors[i].is_armed)
+			ring_cancel(worker->ring, &worker->acceptors[i].op);
+	}
+	/* The last to close it refuses connections from then on. */
+	for (size_t i = 0; i < worker->setup->conf->listener_count; i++) {
+		ring_close(worker->ring, worker->setup->listeners[i]);
+		worker->setup->listeners[i] = -1;
+	}
+}
+
+static void
+drain(struct worker *worker)
+{
+	const struct conf *conf = worker->setup->conf;
+
+	if (worker->is_draining)
+		return;
+	worker->is_draining = true;
+	worker->doors.is_closing = true;
+	log_printf(EVENT_DRAINING, "worker=%u sessions=%zu",
+		   worker->setup->number, worker->drivers.count);
+	timer_clear(&worker->timers, &worker->opening);
+	stop_accepting(worker);
+	probes_stop(worker->probes);
+	timer_set(&worker->timers, &worker->drain,
+		  clock_monotonic_us() + conf->drain_us_max + 1);
+	drivers_drain(&worker->drivers);
+	changed(worker);
+}
+
+/* --- signals, the master, time ----------------------------------------------
+ */
+
+static void
+watch(struct watched *watched)
+{
+	ring_poll(watched->worker->ring, &watched->op, watched->fd, POLLIN);
+}
+
+static void
+reopen_log(void)
+{
+	int error = log_reopen();
+
+	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
+		   error == 0 ? "" : " error=\"",
+		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
+}
+
+static void
+on_signal(struct op *op, int result, uint32_t flags)
+{
+	struct watched *watched = OWNER(op, struct watched, op);
+	struct worker *worker = watched->worker;
+	struct signalfd_siginfo signal;
+
+	(void)flags;
+	if (result < 0)
+		return;
+	while (read(watched->fd, &signal, sizeof(signal)) ==
+	       (ssize_t)sizeof(signal)) {
+		if (signal.ssi_signo == SIGUSR1)
+			reopen_log();
+		else if (worker->is_draining)
+			cut_off(worker);
+		else
+			drain(worker);
+	}
+	watch(watched);
+}
+
+static void
+on_master_gone(struct op *op, int result, uint32_t flags)
+{
+	(void)flags;
+	if (result >= 0)
+		drain(OWNER(op, struct watched, op)->worker);
+}
+
+static void
+on_tick(struct timer *timer)
+{
+	struct worker *worker = OWNER(timer, struct worker, tick);
+
+	log_flush();
+	timer_set(&worker->timers, &worker->tick,
+		  clock_monotonic_us() + TICK_US);
+}
+
+/* SIGINT comes to all processes of a terminal; the master decides. */
+static int
+signals_open(void)
+{
+	sigset_t taken;
+
+	sigemptyset(&taken);
+	sigaddset(&taken, SIGTERM);
+	sigaddset(&taken, SIGUSR1);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &taken, NULL) != 0)
+		return -1;
+	return signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* --- setting up -------------------------------------------------------------
+ */
+
+static uint64_t
+monotonic(void *clock)
+{
+	(void)clock;
+	return clock_monotonic_us();
+}
+
+static uint64_t
+wall(void *clock)
+{
+	(void)clock;
+	return clock_wall_us();
+}
+
+size_t
+worker_connections_max(const struct conf *conf)
+{
+	struct rlimit files = { .rlim_cur = 1024 };
+	size_t most;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	most = files.rlim_cur / DESCRIPTORS_PER_SESSION;
+	if (conf->connections_max > 0 && conf->connections_max < most)
+		return conf->connections_max;
+	return most;
+}
+
+static void
+sessions_init(struct worker *worker)
+{
+	const struct worker_setup *setup = worker->setup;
+
+	spoolfile_init(&worker->spool, worker->ring, &worker->timers,
+		       setup->spool);
+	worker->tempfiles = (struct tempfiles){
+		.ring = worker->ring,
+		.timers = &worker->timers,
+		.directory = setup->bodies,
+		.octets_max = setup->conf->body_disk,
+	};
+	worker->host = (struct session_host){
+		.conf = setup->conf,
+		.psl = setup->psl,
+		.dkim = worker->dkim,
+		.probed = worker->probed,
+		.stats = setup->stats,
+		.monotonic_us = monotonic,
+		.wall_us = wall,
+	};
+	worker->drivers = (struct drivers){
+		.ring = worker->ring,
+		.timers = &worker->timers,
+		.resolver = worker->resolver,
+		.spool = &worker->spool,
+		.tempfiles = &worker->tempfiles,
+		.host = &worker->host,
+		.limit = setup->limit,
+		.worker = setup->number,
+		.changed = drivers_changed,
+	};
+	worker->doors = (struct doors){
+		.ring = worker->ring,
+		.timers = &worker->timers,
+		.conf = setup->conf,
+		.connections_max = worker_connections_max(setup->conf),
+		.limit = setup->limit,
+		.worker = setup->number,
+		.enter = enter,
+		.sessions = sessions,
+		.changed = doors_changed,
+	};
+}
+
+static void
+acceptors_init(struct worker *worker)
+{
+	const struct conf *conf = worker->setup->conf;
+
+	for (size_t i = 0; i < worker->acceptor_count; i++) {
+		struct acceptor *acceptor = &worker->acceptors[i];
+
+		acceptor->op.done = on_accept;
+		acceptor->pause.fire = on_accept_pause;
+		acceptor->worker = worker;
+		acceptor->listener = &conf->listeners[i / ACCEPTS];
+		acceptor->fd = worker->setup->listeners[i / ACCEPTS];
+	}
+}
+
+/* What only this worker uses. False with a sentence in faults. */
+static bool
+acquire(struct worker *worker, struct buf *faults)
+{
+	const struct ring_size size = { RING_ENTRIES, RING_BUFFERS };
+	const struct conf *conf = worker->setup->conf;
+
+	worker->signals.fd = signals_open();
+	if (worker->signals.fd < 0) {
+		buf_printf(faults, "signalfd: %s\n", strerror(errno));
+		return false;
+	}
+	worker->ring = ring_new(&size, faults);
+	if (worker->ring == NULL)
+		return false;
+	worker->resolver = resolver_new(worker->ring, &worker->timers, conf,
+					worker->setup->zone, faults);
+	if (worker->resolver == NULL)
+		return false;
+	worker->dkim = dkim_engine_new();
+	if (worker->dkim == NULL) {
+		buf_append(faults, SPAN_LIT("libopendkim cannot be used\n"));
+		return false;
+	}
+	worker->acceptor_count = ACCEPTS * conf->listener_count;
+	worker->acceptors =
+		calloc(worker->acceptor_count, sizeof(struct acceptor));
+	worker->probed = calloc(conf->backend_count, sizeof(struct ehlo));
+	if (worker->acceptors != NULL && worker->probed != NULL)
+		worker->probes = probes_new(worker->ring, &worker->timers, conf,
+					    worker->probed, on_probed, worker);
+	if (worker->probes == NULL)
+		buf_append(faults, SPAN_LIT("out of memory\n"));
+	return worker->probes != NULL;
+}
+
+static void
+start(struct worker *worker)
+{
+	const struct conf *conf = worker->setup->conf;
+
+	sessions_init(worker);
+	acceptors_init(worker);
+	worker->signals.worker = worker->life.worker = worker;
+	worker->signals.op.done = on_signal;
+	worker->life.op.done = on_master_gone;
+	worker->life.fd = worker->setup->life;
+	watch(&worker->signals);
+	watch(&worker->life);
+	worker->tick.fire = on_tick;
+	worker->opening.fire = on_opening;
+	worker->drain.fire = on_drain;
+	worker->farewell.fire = on_farewell;
+	on_tick(&worker->tick);
+	/* Sessions that are opened with their backend ask it themselves. */
+	if (conf->has_one_backend &&
+	    conf->backend_connect == CONNECT_AT_CONNECT)
+		open_doors(worker);
+	else
+		timer_set(&worker->timers, &worker->opening,
+			  clock_monotonic_us() + PROBE_US_MAX);
+}
+
+static uint64_t
+time_to_wait(const struct worker *worker)
+{
+	uint64_t next_us = timers_next(&worker->timers);
+	uint64_t now_us = clock_monotonic_us();
+
+	if (next_us == 0)
+		return WAIT_US_MAX;
+	return next_us <= now_us ? 0 : next_us - now_us;
+}
+
+static int
+loop(struct worker *worker)
+{
+	while (!is_over(worker)) {
+		int result = ring_run_once(worker->ring, time_to_wait(worker));
+
+		if (result != 0) {
+			log_printf(EVENT_RING, "worker=%u error=\"%s\"",
+				   worker->setup->number, strerror(-result));
+			return EXIT_FAILURE;
+		}
+		timers_fire(&worker->timers, clock_monotonic_us());
+	}
+	return EXIT_SUCCESS;
+}
+
+static void
+release(struct worker *worker)
+{
+	if (worker->probes != NULL)
+		probes_stop(worker->probes);
+	resolver_free(worker->resolver);
+	dkim_engine_free(worker->dkim);
+	if (worker->ring != NULL)
+		ring_free(worker->ring);
+	probes_free(worker->probes);
+	if (worker->spool.timers != NULL)
+		spoolfile_fini(&worker->spool);
+	free(worker->acceptors);
+	free(worker->probed);
+	if (worker->signals.fd >= 0)
+		close(worker->signals.fd);
+}
+
+int
+worker_run(const struct worker_setup *setup)
+{
+	struct worker worker = { .setup = setup };
+	int status = EXIT_FAILURE;
+	struct buf faults;
+
+	buf_init(&faults, LOG_LINE_MAX);
+	if (acquire(&worker, &faults)) {
+		start(&worker);
+		status = loop(&worker);
+	} else {
+		struct span text = buf_span(&faults);
+
+		if (text.n > 0)
+			text.n--; /* LF */
+		log_event(EVENT_START_FAILED, text);
+	}
+	release(&worker);
+	log_flush();
+	log_printf(EVENT_STOPPED, "worker=%u pid=%ld status=%d", setup->number,
+		   (long)getpid(), status);
+	buf_fini(&faults);
+	return status;
+}
