@@ -24,8 +24,7 @@ struct run {
 	struct verdict *verdict;
 };
 
-/* --- the message's header --------------------------------------------------
- */
+/* --- the message's header --- */
 
 /* Without white space and folds at either end. */
 static struct span
@@ -150,8 +149,7 @@ read_authors(struct run *run)
 		note_fault(run->verdict, FROM_FAULT_HEADER);
 }
 
-/* --- questions ---------------------------------------------------------------
- */
+/* --- questions --- */
 
 /* Whether the author name exists (RFC 9989 4.7, A.4: any type will do). A
  * name that cannot be looked up is taken to exist. */
@@ -221,14 +219,16 @@ has_same_top(struct span a, struct span b)
 	return span_equal_nocase(domain_suffix(a, 1), domain_suffix(b, 1));
 }
 
-/* Ask for the walk of an identifier that might turn out to be aligned. */
+/* Ask for the walk of an identifier that might turn out to be aligned. Half
+ * of the questions are left for SPF: it asks bit by bit, and signatures of
+ * many domains must not take what the author's own record needs. */
 static void
 ask_identifier(struct run *run, struct span domain)
 {
 	struct span organizational;
 	size_t i = 0;
 
-	if (domain.n == 0)
+	if (domain.n == 0 || run->answers->count > run->answers->max / 2)
 		return;
 	while (i < run->verdict->authors &&
 	       !has_same_top(domain, run->verdict->author[i].domain))
@@ -258,9 +258,7 @@ ask_all(struct run *run)
 	return is_known;
 }
 
-/* --- alignment
- * -----------------------------------------------------------------
- */
+/* --- alignment --- */
 
 enum alignment {
 	ALIGNMENT_NOT,
@@ -273,8 +271,9 @@ static enum alignment
 align(struct run *run, const struct eval_author *author, struct span domain,
       bool is_strict)
 {
-	struct span organizational = SPAN_NONE;
+	struct span organizational = author->discovery.organizational;
 	enum discovery_status status;
+	struct span own;
 
 	if (domain.n == 0)
 		return ALIGNMENT_NOT;
@@ -284,20 +283,26 @@ align(struct run *run, const struct eval_author *author, struct span domain,
 	if (is_strict || !has_same_top(author->domain, domain))
 		return ALIGNMENT_NOT;
 	/* Without policy nobody knows whether it is strict. */
-	if (author->discovered != DISCOVERY_FOUND ||
-	    author->discovery.organizational.n == 0)
+	if (author->discovered != DISCOVERY_FOUND)
 		return ALIGNMENT_UNKNOWN;
-	status = find_organizational(
-		run, domain, run->facts->settings->discovery, &organizational);
+	status = find_organizational(run, domain,
+				     run->facts->settings->discovery, &own);
 	if (status == DISCOVERY_PENDING)
 		return ALIGNMENT_PENDING;
 	if (status == DISCOVERY_TEMPERROR)
-		return ALIGNMENT_UNKNOWN;
-	return policy_is_aligned(author->domain,
-				 author->discovery.organizational, domain,
-				 organizational, false)
-		       ? ALIGNMENT_YES
-		       : ALIGNMENT_NOT;
+		own = SPAN_NONE;
+	if (own.n > 0 && organizational.n > 0)
+		return policy_is_aligned(author->domain, organizational, domain,
+					 own, false)
+			       ? ALIGNMENT_YES
+			       : ALIGNMENT_NOT;
+	/* One of them is not known; it stands above its domain all the same.
+	 * Or else anybody could turn a fail into a temperror, with a domain
+	 * of his own whose DNS is broken. */
+	if ((own.n > 0 && !domain_is_within(author->domain, own)) ||
+	    (organizational.n > 0 && !domain_is_within(domain, organizational)))
+		return ALIGNMENT_NOT;
+	return ALIGNMENT_UNKNOWN;
 }
 
 /* What the identifiers of a message say for one author domain. */
@@ -359,9 +364,7 @@ find_identifiers(struct run *run, struct eval_author *author,
 	}
 }
 
-/* --- one author domain
- * ------------------------------------------------------------
- */
+/* --- one author domain --- */
 
 static void
 conclude(struct eval_author *author, enum dmarc_result result,
@@ -448,10 +451,9 @@ judge_author(struct run *run, struct eval_author *author)
 	}
 	if (author->discovered == DISCOVERY_FOUND) {
 		policy_effective(&author->discovery,
-				 author->is_author_known &&
-						 !author->does_author_exist
-					 ? POLICY_AUTHOR_MISSING
-					 : POLICY_AUTHOR_EXISTS,
+				 author->does_author_exist
+					 ? POLICY_AUTHOR_EXISTS
+					 : POLICY_AUTHOR_MISSING,
 				 &author->effective);
 		policy_sample(&author->discovery, run->facts->percentile,
 			      &author->effective);
@@ -471,9 +473,7 @@ judge_author(struct run *run, struct eval_author *author)
 	return true;
 }
 
-/* --- the message
- * -------------------------------------------------------------------
- */
+/* --- the message --- */
 
 /* What is done about one author domain, in the end. */
 struct ruling {

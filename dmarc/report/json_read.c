@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dmarc/report/json_read.h"
+
+/* --- tokens ------------------------------------------------------------- */
+
+static bool
+take(struct span *in, struct span text)
+{
+	if (!span_starts(*in, text))
+		return false;
+	*in = span_after(*in, text.n);
+	return true;
+}
+
+static bool
+is_hex(uint8_t c)
+{
+	c = octet_lower(c);
+	return octet_is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/* Octets of the escape that in begins with; 0 if it is none. */
+static size_t
+escape_length(struct span in)
+{
+	if (in.n < 2)
+		return 0;
+	if (in.p[1] != 'u')
+		return memchr("\"\\/bfnrt", in.p[1], 8) == NULL ? 0 : 2;
+	for (size_t i = 2; i < 6; i++)
+		if (i >= in.n || !is_hex(in.p[i]))
+			return 0;
+	return 6;
+}
+
+static bool
+take_string(struct span *in)
+{
+	struct span rest = *in;
+
+	if (!take(&rest, SPAN_LIT("\"")))
+		return false;
+	while (rest.n > 0 && rest.p[0] != '"') {
+		size_t n = rest.p[0] == '\\' ? escape_length(rest) : 1;
+
+		if (n == 0 || rest.p[0] < 0x20)
+			return false;
+		rest = span_after(rest, n);
+	}
+	if (!take(&rest, SPAN_LIT("\"")))
+		return false;
+	*in = rest;
+	return true;
+}
+
+static size_t
+digits(struct span *in)
+{
+	size_t n = 0;
+
+	while (n < in->n && octet_is_digit(in->p[n]))
+		n++;
+	*in = span_after(*in, n);
+	return n;
+}
+
+static bool
+take_number(struct span *in)
+{
+	struct span rest = *in;
+	bool leads_zero;
+	size_t n;
+
+	take(&rest, SPAN_LIT("-"));
+	leads_zero = rest.n > 0 && rest.p[0] == '0';
+	n = digits(&rest);
+	if (n == 0 || (leads_zero && n > 1))
+		return false;
+	if (take(&rest, SPAN_LIT(".")) && digits(&rest) == 0)
+		return false;
+	if (take(&rest, SPAN_LIT("e")) || take(&rest, SPAN_LIT("E"))) {
+		if (!take(&rest, SPAN_LIT("-")))
+			take(&rest, SPAN_LIT("+"));
+		if (digits(&rest) == 0)
+			return false;
+	}
+	*in = rest;
+	return true;
+}
+
+/* A value that is no object or array. */
+static bool
+take_scalar(struct span *in)
+{
+	return take_string(in) || take(in, SPAN_LIT("true")) ||
+	       take(in, SPAN_LIT("false")) || take(in, SPAN_LIT("null")) ||
+	       take_number(in);
+}
+
+/* --- values ------------------------------------------------------------- */
+
+/* The open objects and arrays, as bits: 1 for an object. */
+struct nesting {
+	uint32_t is_object;
+	unsigned depth;
+};
+
+static bool
+is_in_object(const struct nesting *nesting)
+{
+	return nesting->depth > 0 &&
+	       (nesting->is_object >> (nesting->depth - 1) & 1) != 0;
+}
+
+static bool
+open_one(struct nesting *nesting, bool is_object)
+{
+	if (nesting->depth == JSON_READ_DEPTH)
+		return false;
+	nesting->is_object &= ~(UINT32_C(1) << nesting->depth);
+	nesting->is_object |= (uint32_t)is_object << nesting->depth;
+	nesting->depth++;
+	return true;
+}
+
+static bool
+take_key(struct span *in)
+{
+	return take_string(in) && take(in, SPAN_LIT(":"));
+}
+
+/* The ends of objects and arrays behind a value, and the comma before the
+ * next one. False on a fault; *is_done when nothing is open any more. */
+static bool
+take_ends(struct span *in, struct nesting *nesting, bool *is_done)
+{
+	while (nesting->depth > 0) {
+		bool is_object = is_in_object(nesting);
+
+		if (take(in, SPAN_LIT(",")))
+			return !is_object || take_key(in);
+		if (!take(in, is_object ? SPAN_LIT("}") : SPAN_LIT("]")))
+			return false;
+		nesting->depth--;
+	}
+	*is_done = true;
+	return true;
+}
+
+/* One value at the start of *in, which is moved behind it. */
+static bool
+take_value(struct span *in)
+{
+	struct nesting nesting = { 0 };
+	bool is_done = false;
+
+	while (!is_done) {
+		if (take(in, SPAN_LIT("{}")) || take(in, SPAN_LIT("[]"))) {
+			/* a value that is whole */
+		} else if (take(in, SPAN_LIT("{"))) {
+			if (!open_one(&nesting, true) || !take_key(in))
+				return false;
+			continue;
+		} else if (take(in, SPAN_LIT("["))) {
+			if (!open_one(&nesting, false))
+				return false;
+			continue;
+		} else if (!take_scalar(in)) {
+			return false;
+		}
+		if (!take_ends(in, &nesting, &is_done))
+			return false;
+	}
+	return true;
+}
+
+bool
+json_is_object(struct span text)
+{
+	return text.n > 0 && text.p[0] == '{' && take_value(&text) &&
+	       text.n == 0;
+}
+
+/* --- paths -------------------------------------------------------------- */
+
+/* The member or element of that name in an object or array. */
+static bool
+find_child(struct span text, struct span name, struct span *value)
+{
+	bool is_object = span_starts(text, SPAN_LIT("{"));
+	uint64_t wanted = 0;
+
+	if (!is_object &&
+	    (!span_starts(text, SPAN_LIT("[")) || !span_u64(name, &wanted)))
+		return false;
+	text = span_after(text, 1);
+	for (uint64_t i = 0; text.n > 0; i++) {
+		struct span key = text, rest;
+
+		if (is_object) {
+			if (!take_key(&text))
+				return false; /* the end of the object */
+			key = span_make(key.p + 1,
+					(size_t)(text.p - key.p) - 3);
+		}
+		rest = text;
+		if (!take_value(&rest))
+			return false;
+		if (is_object ? span_equal(key, name) : i == wanted) {
+			*value = span_first(text, text.n - rest.n);
+			return true;
+		}
+		text = rest;
+		if (!take(&text, SPAN_LIT(",")))
+			return false;
+	}
+	return false;
+}
+
+bool
+json_find(struct span text, const char *path, struct span *value)
+{
+	struct span left = span_cstr(path);
+
+	while (left.n > 0) {
+		size_t dot = span_find(left, '.');
+
+		if (!find_child(text, span_first(left, dot), &text))
+			return false;
+		left = span_after(left, dot < left.n ? dot + 1 : dot);
+	}
+	*value = text;
+	return true;
+}
+
+struct span
+json_shown(struct span value)
+{
+	if (value.n == 0 || value.p[0] == '{' || value.p[0] == '[' ||
+	    span_equal(value, SPAN_LIT("null")))
+		return SPAN_NONE;
+	if (value.p[0] != '"' || value.n < 2)
+		return value;
+	return span_make(value.p + 1, value.n - 2);
+}
+
+struct span
+json_resynchronise(struct span line)
+{
+	const struct span start = SPAN_LIT("{\"v\":1,");
+	struct span found = SPAN_NONE;
+
+	while (line.n >= start.n) {
+		size_t brace = span_find(line, '{');
+
+		line = span_after(line, brace);
+		if (span_starts(line, start))
+			found = line;
+		if (line.n > 0)
+			line = span_after(line, 1);
+	}
+	return found;
+}
