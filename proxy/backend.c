@@ -225,6 +225,9 @@ on_identified(struct backend *backend, const struct reply *reply)
 static enum backend_news
 on_greeting(struct backend *backend, const struct reply *reply)
 {
+	if (reply_class(reply->code) < 4 && reply->code != 250)
+		return lose(backend, EVENT_BACKEND_PROTOCOL,
+			    "its reply to the greeting is none");
 	if (reply->code != 250) {
 		backend->greeting = STEP_REFUSED;
 		return NEWS_GREETING;
@@ -252,6 +255,12 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 {
 	const struct reply *reply = &answer->reply;
 
+	/* Only DATA is answered in this class (RFC 5321 4.3.2); passed on, it
+	 * would have the client send what nobody reads. */
+	if (reply_class(reply->code) == 3 && answer->command != CLIENT_DATA &&
+	    answer->command != CLIENT_CONTENT)
+		return lose(backend, EVENT_BACKEND_PROTOCOL,
+			    "a reply of class 3 out of place");
 	switch (answer->command) {
 	case CLIENT_BANNER:
 		return on_banner(backend, identity, out, reply);

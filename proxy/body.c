@@ -25,6 +25,10 @@ body_fini(struct body *body)
 void
 body_reset(struct body *body)
 {
+	/* Somebody still reads the memory. That happens only when the session
+	 * is over, and its owner frees it when the write has ended. */
+	if (body->writing > 0)
+		return;
 	if (body->memory.cap > BODY_KEPT)
 		buf_fini(&body->memory);
 	buf_reset(&body->memory);

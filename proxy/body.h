@@ -23,7 +23,8 @@ struct body {
 void body_init(struct body *body, size_t memory_max);
 void body_fini(struct body *body);
 
-/* Empty it; the memory is kept if it is small. */
+/* Empty it; the memory is kept if it is small. While a write is under way
+ * nothing is done: only body_fini() may follow, when it has ended. */
 void body_reset(struct body *body);
 
 /* False without memory. */

@@ -51,30 +51,45 @@ option_of(const struct conf_setting *row)
 	return (cfg_opt_t)CFG_STR(row->word, NULL, CFGF_NODEFAULT);
 }
 
-/* The options of a section, ended; with room for `more` of them. */
+/* The options of a section, with room for `more` of them and the end; their
+ * number in *count. */
 static cfg_opt_t *
-options_of(struct reader *reader, enum conf_section section, size_t more)
+options_of(struct reader *reader, enum conf_section section, size_t more,
+	   size_t *count)
 {
 	cfg_opt_t *options =
 		arena_alloc(&reader->reading.scratch,
 			    (conf_setting_count + more + 1) * sizeof *options);
-	size_t count = 0;
+
+	*count = 0;
+	for (size_t i = 0; options != NULL && i < conf_setting_count; i++)
+		if (conf_settings[i].section == section)
+			options[(*count)++] = option_of(&conf_settings[i]);
+	if (options != NULL)
+		options[*count] = (cfg_opt_t)CFG_END();
+	return options;
+}
+
+/* Those of the top level, with all blocks. */
+static cfg_opt_t *
+all_options(struct reader *reader)
+{
+	size_t count, inner;
+	cfg_opt_t *options =
+		options_of(reader, SECTION_TOP, SECTION_COUNT, &count);
 
 	if (options == NULL)
 		return NULL;
-	for (size_t i = 0; i < conf_setting_count; i++)
-		if (conf_settings[i].section == section)
-			options[count++] = option_of(&conf_settings[i]);
-	for (size_t i = 0; i < more; i++) {
-		enum conf_section inner = (enum conf_section)(i + 1);
-		cfg_opt_t *inside = options_of(reader, inner, 0);
+	for (size_t i = SECTION_TOP + 1; i < SECTION_COUNT; i++) {
+		enum conf_section section = (enum conf_section)i;
+		cfg_opt_t *inside = options_of(reader, section, 0, &inner);
 		cfg_flag_t flags = CFGF_MULTI | CFGF_NO_TITLE_DUPES;
 
-		if (conf_has_title(inner))
-			flags |= CFGF_TITLE;
 		if (inside == NULL)
 			return NULL;
-		options[count++] = (cfg_opt_t)CFG_SEC(conf_sections[inner].word,
+		if (conf_has_title(section))
+			flags |= CFGF_TITLE;
+		options[count++] = (cfg_opt_t)CFG_SEC(conf_sections[i].word,
 						      inside, flags);
 	}
 	options[count] = (cfg_opt_t)CFG_END();
@@ -85,7 +100,7 @@ options_of(struct reader *reader, enum conf_section section, size_t more)
 static bool
 parse(struct reader *reader)
 {
-	cfg_opt_t *options = options_of(reader, SECTION_TOP, SECTION_COUNT - 1);
+	cfg_opt_t *options = all_options(reader);
 	const char *text = arena_string(
 		&reader->reading.scratch,
 		span_make(reader->reading.text.p, reader->reading.text.n));

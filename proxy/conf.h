@@ -26,7 +26,7 @@
 enum conf_mode { MODE_ENFORCE, MODE_MONITOR };
 
 /* What is done with a message that a policy, or a rule of ours, asks to be
- * treated. */
+ * treated; from the mildest to the strictest. */
 enum conf_action {
 	ACTION_RELAY,
 	ACTION_TAG,     /* relay with quarantine.header */
@@ -181,6 +181,13 @@ bool conf_print(const struct conf *conf, struct buf *out);
  * proxy.conf(5) in mdoc, from conf.def. */
 bool conf_print_example(struct buf *out);
 bool conf_print_manual(struct buf *out);
+
+/* The endpoint in text, which lives in the arena. A port that is not given is
+ * the default, unless that is one of: */
+#define CONF_PORT_NEEDED 0
+#define CONF_PORT_ANY (-1) /* needed, and 0 is one that the system chooses */
+bool conf_endpoint_parse(struct arena *arena, struct span text,
+			 int default_port, struct conf_endpoint *endpoint);
 
 const char *conf_action_name(enum conf_action action);
 const char *conf_mode_name(enum conf_mode mode);

@@ -159,13 +159,6 @@ struct conf_list {
 	size_t count;
 };
 
-/* The endpoint in text. A port that is not given is the default, unless that
- * is one of: */
-#define CONF_PORT_NEEDED 0
-#define CONF_PORT_ANY (-1) /* needed, and 0 is one that the system chooses */
-bool conf_endpoint_parse(struct arena *arena, struct span text,
-			 int default_port, struct conf_endpoint *endpoint);
-
 /* --- conf_note.c -------------------------------------------------------- */
 
 /* Where a block stands in the file, and which of its settings are given. */

@@ -21,6 +21,13 @@ action_for(const struct conf_route *route, const struct verdict *verdict,
 	return ACTION_RELAY;
 }
 
+/* Actions are listed from the mildest to the strictest. */
+static enum conf_action
+stricter(enum conf_action a, enum conf_action b)
+{
+	return a > b ? a : b;
+}
+
 void
 decision_make(const struct conf *conf, const struct conf_route *route,
 	      const struct verdict *verdict, struct decision *decision)
@@ -38,8 +45,11 @@ decision_make(const struct conf *conf, const struct conf_route *route,
 	    verdict->from_fault == FROM_FAULT_NONE) {
 		wanted = published = ACTION_RELAY; /* authenticated */
 	} else if (verdict->from_fault != FROM_FAULT_NONE) {
-		wanted = published = conf->bad_from;
-		decision->rule = "bad-from";
+		wanted = action_for(route, verdict, verdict->disposition);
+		wanted = stricter(conf->bad_from, wanted);
+		published = stricter(conf->bad_from, published);
+		if (wanted == conf->bad_from)
+			decision->rule = "bad-from";
 	} else if (verdict->result == DMARC_TEMPERROR) {
 		wanted = published = conf->does_defer && verdict->may_defer
 					     ? ACTION_DEFER
@@ -129,7 +139,8 @@ decision_text(const struct decision *decision, const struct verdict *verdict,
 	buf_append(text, SPAN_LIT("DMARC "));
 	buf_append(text, id);
 	buf_append(text, SPAN_LIT(": "));
-	if (verdict->from_fault != FROM_FAULT_NONE)
+	if (verdict->from_fault != FROM_FAULT_NONE &&
+	    verdict->disposition != DISPOSITION_REJECT)
 		return buf_printf(text,
 				  "message refused, one readable From field is "
 				  "needed and here is %s",

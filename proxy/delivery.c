@@ -9,6 +9,7 @@
  */
 #include "proxy/session_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -127,8 +128,8 @@ finish_relay(struct session *session, const struct reply *reply)
 	session->is_goodbye = reply->code == 421;
 	if (!is_accepted)
 		session_count(session, STAT_BACKEND_REFUSED, 1);
-	finish(session, conf_action_name(session->delivery.action), NULL,
-	       is_accepted, buf_span(&summary));
+	finish(session, conf_action_name(session->delivery.action),
+	       session->mail->decision.rule, is_accepted, buf_span(&summary));
 	buf_fini(&summary);
 }
 
@@ -253,10 +254,14 @@ start(struct session *session, enum conf_action action)
 	struct mail *mail = session->mail;
 
 	session->attempts = 0;
+	/* What a delivery before this one has asked of the file is still under
+	 * way: it is waited for and thrown away. */
 	session->delivery = (struct delivery){
 		.action = action,
 		.side = SIDE_BACKEND,
 		.envelope = &mail->envelope,
+		.is_reading = session->delivery.is_reading,
+		.is_read_stale = session->delivery.is_reading,
 	};
 	data_encoder_init(&session->delivery.encoder);
 	if (!mail_compose(mail, action) ||
@@ -273,8 +278,13 @@ static void
 fail_diversion(struct session *session)
 {
 	struct mail *mail = session->mail;
+	struct backend *leg = session_leg(session, session->delivery.side);
 
-	session_drop_leg(session, session->delivery.side);
+	if (session->delivery.side == SIDE_BACKEND &&
+	    leg->state == BACKEND_UP && client_outstanding(&leg->client) == 0)
+		backend_drop(leg, &session->out[SIDE_BACKEND]);
+	else
+		session_drop_leg(session, session->delivery.side);
 	if (session->host->conf->quarantine.divert_failed == ACTION_TAG) {
 		start(session, ACTION_TAG);
 		return;
@@ -329,10 +339,11 @@ on_recipient(struct session *session, struct backend *leg,
 	struct recipient *recipient = &envelope->recipients[answer->tag];
 
 	if (reply_class(answer->reply.code) != 2) {
-		lose(session, leg,
-		     recipient->state == RECIPIENT_ACCEPTED
-			     ? "it refuses a recipient it took before"
-			     : "it refuses the quarantine's recipient");
+		if (session->delivery.action == ACTION_DIVERT)
+			fail_diversion(session);
+		else
+			lose(session, leg,
+			     "it refuses a recipient it took before");
 		return;
 	}
 	if (recipient->state == RECIPIENT_NEW) {
@@ -375,16 +386,15 @@ on_content(struct session *session, struct backend *leg,
 	}
 	session->mail->delivery_us =
 		session_now(session) - session->delivery.started_us;
-	if (reply_class(reply->code) != 2 &&
-	    session->delivery.action == ACTION_DIVERT) {
-		fail_diversion(session);
-		return;
-	}
-	finish_relay(session, reply);
 	/* It stopped listening in the middle of the data: there is no way back
 	 * to commands but a new connection. */
 	if (is_early)
 		session_abort_leg(session, side);
+	if (reply_class(reply->code) != 2 &&
+	    session->delivery.action == ACTION_DIVERT)
+		fail_diversion(session);
+	else
+		finish_relay(session, reply);
 }
 
 void
@@ -451,14 +461,20 @@ next_piece(struct session *session)
 	return body_in_memory(&mail->body, session->delivery.body_at);
 }
 
+/* The backend must not keep half of the message. */
+static void
+fail_content(struct session *session, enum log_event event, const char *reason)
+{
+	backend_closed(session_leg(session, session->delivery.side), event,
+		       reason);
+}
+
+/* Ours to prevent: the message was clean when it was taken. */
 static void
 fail_encoding(struct session *session)
 {
-	/* Ours to prevent: the message was clean when it was taken. The
-	 * backend must not keep half of it. */
-	struct backend *leg = session_leg(session, session->delivery.side);
-
-	backend_closed(leg, EVENT_OUT_OF_MEMORY, "the message cannot be sent");
+	fail_content(session, EVENT_OUT_OF_MEMORY,
+		     "the message cannot be sent");
 }
 
 static void
@@ -481,14 +497,17 @@ delivery_read(struct session *session, uint64_t offset, struct span octets,
 	      int error)
 {
 	struct delivery *delivery = &session->delivery;
+	bool is_stale = delivery->is_read_stale;
 
-	if (session->phase != PHASE_DELIVERY || !delivery->is_reading ||
-	    offset != delivery->body_at)
+	if (session->phase != PHASE_DELIVERY || !delivery->is_reading)
 		return;
-	delivery->is_reading = false;
+	delivery->is_reading = delivery->is_read_stale = false;
+	if (is_stale)
+		return;
+	assert(offset == delivery->body_at);
 	if (error != 0 || octets.n == 0) {
-		session_log(session, EVENT_BODY_BUDGET, "cannot be read back");
-		fail_encoding(session);
+		fail_content(session, EVENT_BODY_BUDGET,
+			     "the body cannot be read back");
 		return;
 	}
 	delivery->body_at += octets.n;

@@ -11,6 +11,7 @@
 
 #include "dmarc/domain.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Room in a message's SIZE for the fields we add. */
@@ -189,17 +190,19 @@ need_mail(struct session *session)
 	return session->mail;
 }
 
-/* Only what the backend knows may be sent to it. Of what we offer by
- * ourselves only SIZE has a parameter. */
+/* Of what we offer by ourselves only SIZE has a parameter, and a backend that
+ * is not known to have it does not get it. Everything else was offered because
+ * the backend has it; should it be gone, that is seen at the greeting. */
 static void
 drop_unknown_parameters(struct command *command, const struct ehlo *known)
 {
+	unsigned size = EXTENSION_BIT(EXTENSION_SIZE);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < command->parameters; i++)
-		if (extension_has_parameter(known->extensions,
-					    command->verb == VERB_RCPT,
-					    command->parameter[i].keyword))
+		if ((known->extensions & size) != 0 ||
+		    !extension_has_parameter(size, command->verb == VERB_RCPT,
+					     command->parameter[i].keyword))
 			command->parameter[kept++] = command->parameter[i];
 	command->parameters = kept;
 }
@@ -363,6 +366,8 @@ take_identity(struct session *session, const struct command *command)
 	session->identity.client = session->client;
 	session->identity.is_name_known = true;
 	session->identity.greeting = SPAN_NONE;
+	buf_reset(&session->helo);
+	buf_reset(&session->greeting);
 	buf_fini(&store);
 	server_reset(&session->server);
 	session_enter(session, PHASE_START);
@@ -433,6 +438,15 @@ take_line(struct session *session)
 	if (turn.duty == SERVER_WAIT)
 		return false;
 	session->reader = reader;
+	if (turn.duty == SERVER_CONTENT && in.n > 0) {
+		/* RFC 2920 3.1: DATA is the last of a group. Whoever does not
+		 * wait for 354 does not know that it will come, or smuggles. */
+		session_log(session, EVENT_CLIENT_PROTOCOL,
+			    "octets behind DATA");
+		session_goodbye(session, 503, "5.5.1",
+				"Wait for 354 before sending the message");
+		return true;
+	}
 	take_turn(session, &turn, &command);
 	/* The command borrows from the line until here. */
 	if (session->phase != PHASE_CLOSING)
@@ -460,6 +474,34 @@ lose_changed(struct session *session, const char *reason)
 }
 
 static void
+reply_lost(struct session *session)
+{
+	session_reply(session, 451, "4.3.0",
+		      "The mail server behind us is not there now, try again "
+		      "later");
+}
+
+/* Every recipient that waits gets the backend's reply, or, without one, ours.
+ */
+static void
+refuse_waiting(struct session *session, const struct reply *reply)
+{
+	struct envelope *envelope = &session->mail->envelope;
+
+	for (size_t i = 0; i < envelope->count; i++) {
+		if (envelope->recipients[i].state != RECIPIENT_NEW)
+			continue;
+		envelope->recipients[i].state = RECIPIENT_REFUSED;
+		server_recipient(&session->server,
+				 reply == NULL ? 451 : reply->code);
+		if (reply == NULL)
+			reply_lost(session);
+		else
+			relay(session, reply);
+	}
+}
+
+static void
 on_greeting(struct session *session, const struct reply *reply)
 {
 	struct mail *mail = session->mail;
@@ -474,6 +516,11 @@ on_greeting(struct session *session, const struct reply *reply)
 		return;
 	}
 	if (!is_accepted) {
+		/* The greeting was answered by us, like the sender: so it is
+		 * the recipients that hear what the backend says. */
+		if (!is_early(session) && mail != NULL && mail->is_open &&
+		    mail->envelope.accepted == 0)
+			refuse_waiting(session, reply);
 		lose_changed(session, "it refuses the client's greeting now");
 		return;
 	}
@@ -504,6 +551,7 @@ on_sender(struct session *session, const struct reply *reply)
 	struct mail *mail = session->mail;
 	bool is_accepted = session->backend.sender == STEP_OK;
 
+	assert(mail != NULL); /* MAIL was sent for it */
 	if (!session->is_sender_answered) {
 		session->is_sender_answered = true;
 		server_sender(&session->server, reply->code);
@@ -596,24 +644,12 @@ dialogue_news(struct session *session, enum backend_news news,
 static void
 fail_outstanding(struct session *session)
 {
-	static const char text[] = "The mail server behind us is not there "
-				   "now, try again later";
-	struct mail *mail = session->mail;
-
 	if (session->server.is_sender_pending) {
 		session->is_sender_answered = true;
 		server_sender(&session->server, 451);
-		session_reply(session, 451, "4.3.0", text);
+		reply_lost(session);
 	}
-	for (size_t i = 0; i < mail->envelope.count; i++) {
-		struct recipient *recipient = &mail->envelope.recipients[i];
-
-		if (recipient->state != RECIPIENT_NEW)
-			continue;
-		recipient->state = RECIPIENT_REFUSED;
-		server_recipient(&session->server, 451);
-		session_reply(session, 451, "4.3.0", text);
-	}
+	refuse_waiting(session, NULL);
 	if (session->server.state == SERVER_GREETED)
 		session_end_mail(session);
 }

@@ -261,7 +261,7 @@ door_open(struct doors *doors, int fd, const struct conf_listener *listener,
 		return;
 	}
 	timer_set(doors->timers, &door->timer,
-		  clock_monotonic_us() + DOOR_HEADER_US_MAX);
+		  clock_monotonic_us() + doors->header_us_max);
 	conn_want(&door->conn, true);
 }
 

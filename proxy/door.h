@@ -15,7 +15,7 @@
 #include "proxy/limit.h"
 #include "proxy/session.h"
 
-/* For the whole header. */
+/* For the whole header, usually. */
 #define DOOR_HEADER_US_MAX 5000000
 
 /* Connections that are waiting for a header, or being refused. */
@@ -27,6 +27,7 @@ struct doors {
 	struct ring *ring;
 	struct timers *timers;
 	const struct conf *conf;
+	uint64_t header_us_max; /* until a PROXY header is complete */
 	size_t connections_max; /* sessions, of this worker */
 	struct limit *limit;
 	unsigned worker;

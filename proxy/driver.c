@@ -217,25 +217,53 @@ connect_side(struct driver *driver, const struct session_action *action)
  */
 
 static void
-ask_free(struct ask *ask)
+ask_link(struct ask *ask, struct ask **list)
 {
-	resolver_cancel(&ask->query);
-	*ask->at = ask->next;
+	ask->next = *list;
+	ask->at = list;
 	if (ask->next != NULL)
-		ask->next->at = ask->at;
-	free(ask);
+		ask->next->at = &ask->next;
+	*list = ask;
+}
+
+/* The first of a list, taken out of it. */
+static struct ask *
+ask_pop(struct ask **list)
+{
+	struct ask *ask = *list;
+
+	*list = ask->next;
+	if (ask->next != NULL)
+		ask->next->at = list;
+	return ask;
 }
 
 static void
-asks_free(struct ask *list, uint64_t generation, bool is_any)
+ask_unlink(struct ask *ask)
 {
-	for (struct ask *ask = list, *next; ask != NULL; ask = next) {
-		next = ask->next;
-		if (is_any || ask->ticket >> 16 == generation)
-			ask_free(ask);
+	*ask->at = ask->next;
+	if (ask->next != NULL)
+		ask->next->at = ask->at;
+}
+
+/* Those of a generation, or all, as if they had never been asked. */
+static void
+asks_free(struct ask **list, uint64_t generation, bool is_any)
+{
+	while (*list != NULL) {
+		struct ask *ask = *list;
+
+		if (!is_any && ask->ticket >> 16 != generation) {
+			list = &ask->next;
+			continue;
+		}
+		ask_pop(list);
+		resolver_cancel(&ask->query);
+		free(ask);
 	}
 }
 
+/* Tell the session; the ask is in no list any more. */
 static void
 take_answer(struct ask *ask, const struct answer *answer)
 {
@@ -244,7 +272,7 @@ take_answer(struct ask *ask, const struct answer *answer)
 				       .answer = answer };
 	struct driver *driver = ask->driver;
 
-	ask_free(ask);
+	free(ask);
 	session_step(driver->session, &event);
 }
 
@@ -254,18 +282,9 @@ on_answer(struct resolver_query *query, const struct answer *answer)
 	struct ask *ask = OWNER(query, struct ask, query);
 	struct driver *driver = ask->driver;
 
+	ask_unlink(ask);
 	take_answer(ask, answer);
 	drive(driver);
-}
-
-static void
-ask_link(struct ask *ask, struct ask **list)
-{
-	ask->next = *list;
-	ask->at = list;
-	if (ask->next != NULL)
-		ask->next->at = &ask->next;
-	*list = ask;
 }
 
 /* Note a question; it is put once the session's actions are all taken. */
@@ -291,9 +310,8 @@ note_ask(struct driver *driver, const struct session_action *action)
 static bool
 put_asks(struct driver *driver)
 {
-	struct ask *ask;
-
-	while (!driver->is_over && (ask = driver->pending.asks) != NULL) {
+	while (!driver->is_over && driver->pending.asks != NULL) {
+		struct ask *ask = ask_pop(&driver->pending.asks);
 		struct answer answer;
 
 		if (resolver_ask(driver->drivers->resolver, ask->name,
@@ -301,9 +319,6 @@ put_asks(struct driver *driver)
 			take_answer(ask, &answer);
 			return true;
 		}
-		driver->pending.asks = ask->next;
-		if (ask->next != NULL)
-			ask->next->at = &driver->pending.asks;
 		ask_link(ask, &driver->asks);
 	}
 	return false;
@@ -425,8 +440,8 @@ perform(struct driver *driver, const struct session_action *action)
 		note_ask(driver, action);
 		return;
 	case ACT_FORGET:
-		asks_free(driver->pending.asks, action->ticket >> 16, false);
-		asks_free(driver->asks, action->ticket >> 16, false);
+		asks_free(&driver->pending.asks, action->ticket >> 16, false);
+		asks_free(&driver->asks, action->ticket >> 16, false);
 		return;
 	case ACT_SPOOL:
 		spool(driver, action->octets);
@@ -524,8 +539,8 @@ finish(struct driver *driver)
 	struct drivers *drivers = driver->drivers;
 
 	timer_clear(drivers->timers, &driver->timer);
-	asks_free(driver->pending.asks, 0, true);
-	asks_free(driver->asks, 0, true);
+	asks_free(&driver->pending.asks, 0, true);
+	asks_free(&driver->asks, 0, true);
 	body_drop(driver);
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		abort_side(driver, side);

@@ -276,6 +276,7 @@ take_timer(struct session *session)
 	case PHASE_JUDGING:
 		if (now < session->phase_us + conf->eval_us_max)
 			return;
+		session_forget_questions(session);
 		mail_give_up(session->mail);
 		delivery_judge(session);
 		return;
@@ -298,9 +299,8 @@ take_written(struct session *session, int error)
 	body_written(&mail->body);
 	if (error == 0)
 		return;
-	session_log(session, EVENT_BODY_BUDGET, NULL);
 	if (mail->refusal == MAIL_NOT_REFUSED)
-		mail->refusal = MAIL_NO_ROOM;
+		mail->refusal = MAIL_NO_ROOM; /* logged when it is refused */
 }
 
 static void

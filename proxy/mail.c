@@ -67,6 +67,7 @@ mail_end(struct mail *mail)
 	mail->is_open = false;
 	mail->is_judged = false;
 	mail->refusal = MAIL_NOT_REFUSED;
+	mail->stripped = NULL;
 	mail->stripped_count = 0;
 	mail->dns_since_us = 0;
 }
@@ -433,13 +434,6 @@ must_strip(const struct mail *mail, const struct field *field,
 				 conf->authserv_id_count);
 }
 
-static void
-note_stripped(struct mail *mail, struct span name)
-{
-	if (mail->stripped_count < MAIL_STRIPPED_MAX)
-		mail->stripped[mail->stripped_count++] = name;
-}
-
 /* X-DMARC-Quarantine: victim.example; policy=reject; id=… */
 static void
 append_mark(struct mail *mail, struct buf *head)
@@ -526,17 +520,26 @@ bool
 mail_compose(struct mail *mail, enum conf_action action)
 {
 	struct span header = buf_span(&mail->message.header);
-	size_t end = 0;
+	size_t end = 0, own;
 
 	assert(mail->is_judged);
 	buf_reset(&mail->head);
 	mail->stripped_count = 0;
+	mail->stripped =
+		arena_alloc(&mail->arena, (mail->message.fields + 1) *
+						  sizeof(*mail->stripped));
+	if (mail->stripped == NULL)
+		return false;
 	append_own_fields(mail, action, &mail->head);
+	own = mail->head.n;
 	for (size_t i = 0; i < mail->message.fields; i++) {
 		struct field field = message_field(&mail->message, i);
+		/* A continuation of nothing would continue our own field. */
+		bool is_ours = own > 0 && mail->head.n == own &&
+			       octet_is_wsp(field.raw.p[0]);
 
-		if (must_strip(mail, &field, action))
-			note_stripped(mail, field.name);
+		if (is_ours || must_strip(mail, &field, action))
+			mail->stripped[mail->stripped_count++] = field.name;
 		else
 			buf_append(&mail->head, field.raw);
 		end = mail->message.entries[i].end;

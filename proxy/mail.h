@@ -24,8 +24,6 @@
 #include "smtp/data.h"
 #include "smtp/message.h"
 
-#define MAIL_STRIPPED_MAX 64
-
 /* Why a message is refused without being judged. */
 enum mail_refusal {
 	MAIL_NOT_REFUSED,
@@ -77,8 +75,8 @@ struct mail {
 	uint64_t dns_us, eval_us, delivery_us;
 
 	/* Outgoing form. */
-	struct buf head; /* our fields, kept fields, the empty line */
-	struct span stripped[MAIL_STRIPPED_MAX];
+	struct buf head;       /* our fields, kept fields, the empty line */
+	struct span *stripped; /* names of fields left out; in the arena */
 	size_t stripped_count;
 };
 

@@ -29,7 +29,7 @@
 
 /* Beyond drain-timeout, for workers that do not end. */
 #define GRACE_US 10000000
-#define TICK_MS 1000
+#define TICK_US 1000000
 
 struct slot {
 	pid_t pid; /* 0: none */
@@ -331,6 +331,22 @@ has_workers(const struct master *master)
 	return false;
 }
 
+/* Until the next worker is due, but no longer than a tick. */
+static int
+wait_ms(const struct master *master)
+{
+	uint64_t now_us = clock_monotonic_us();
+	uint64_t wait_us = TICK_US;
+
+	for (unsigned i = 0; i < master->workers; i++) {
+		uint64_t due_us = master->slots[i].respawn_us;
+
+		if (due_us != 0 && due_us < now_us + wait_us)
+			wait_us = due_us <= now_us ? 0 : due_us - now_us;
+	}
+	return (int)((wait_us + 999) / 1000);
+}
+
 static void
 serve(struct master *master)
 {
@@ -342,7 +358,7 @@ serve(struct master *master)
 			{ .fd = master->resources.ready[0], .events = POLLIN },
 		};
 
-		poll(awaited, 2, TICK_MS);
+		poll(awaited, 2, wait_ms(master));
 		read_signals(master);
 		take_ready(master);
 		respawn(master);

@@ -125,6 +125,20 @@ session_drop_leg(struct session *session, enum session_side side)
 		    (struct session_action){ .act = ACT_CLOSE, .side = side });
 }
 
+/* Nobody waits any more for what the mail has asked. */
+void
+session_forget_questions(struct session *session)
+{
+	const struct mail *mail = session->mail;
+
+	if (mail->answers.open > 0)
+		session_act(session,
+			    (struct session_action){
+				    .act = ACT_FORGET,
+				    .ticket = (uint64_t)mail->generation << 16,
+			    });
+}
+
 void
 session_end_mail(struct session *session)
 {
@@ -135,12 +149,7 @@ session_end_mail(struct session *session)
 	buf_reset(&session->sender_refusal);
 	if (mail == NULL || !mail->is_open)
 		return;
-	if (mail->answers.open > 0)
-		session_act(session,
-			    (struct session_action){
-				    .act = ACT_FORGET,
-				    .ticket = (uint64_t)mail->generation << 16,
-			    });
+	session_forget_questions(session);
 	if (mail->body.in_file > 0 || mail->body.writing > 0)
 		session_act(session,
 			    (struct session_action){ .act = ACT_BODY_DROP });

@@ -53,6 +53,7 @@ struct delivery {
 	size_t head_at;      /* octets of mail->head encoded */
 	uint64_t body_at;    /* octets of the body encoded */
 	bool is_reading;     /* ACT_BODY_READ is under way */
+	bool is_read_stale;  /* … of a delivery that has failed */
 	uint64_t started_us; /* DATA was sent */
 };
 
@@ -66,11 +67,11 @@ struct session {
 	/* Client. */
 	struct server server;
 	struct command_reader reader;
-	struct buf in;         /* octets not used yet, between steps */
-	struct span live;      /* octets of this step, while `in` is empty */
-	struct buf helo;       /* the client's own name */
-	struct buf greeting;   /* its HELO or EHLO command */
-	struct buf new_helo;   /* both, while the backend's answer is awaited */
+	struct buf in;       /* octets not used yet, between steps */
+	struct span live;    /* octets of this step, while `in` is empty */
+	struct buf helo;     /* the client's own name */
+	struct buf greeting; /* its HELO or EHLO command */
+	struct buf new_helo; /* both, while the backend's answer is awaited */
 	struct buf new_greeting;
 	struct xclient client; /* who it is */
 	struct buf login;
@@ -141,6 +142,7 @@ void session_abort_leg(struct session *session, enum session_side side);
 /* Politely if nothing is outstanding, else abort. */
 void session_drop_leg(struct session *session, enum session_side side);
 void session_end_mail(struct session *session);
+void session_forget_questions(struct session *session);
 
 /* dialogue.c */
 void dialogue_start(struct session *session);

@@ -58,9 +58,9 @@ spoolfile_open(const char *directory, uid_t owner, gid_t group,
 }
 
 static void
-write_first(struct spoolfile *file)
+write_line(struct spoolfile *file, const struct spoolfile_line *line)
 {
-	struct span octets = file->first->octets;
+	struct span octets = line->octets;
 	static const char newline[] = "\n";
 
 	/* writev(2) does not write through its pieces. */
@@ -107,14 +107,14 @@ on_appended(struct op *op, int result, uint32_t flags)
 
 	(void)flags;
 	if (result == -EINTR || result == -EAGAIN) {
-		write_first(file);
+		write_line(file, line);
 		return;
 	}
 	error = outcome(file, result, line->octets.n);
 	sync_later(file);
 	file->first = line->next;
 	if (file->first != NULL)
-		write_first(file);
+		write_line(file, file->first);
 	else
 		file->end = &file->first;
 	line->done(line, error);
@@ -170,7 +170,7 @@ spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
 	*file->end = line;
 	file->end = &line->next;
 	if (is_idle)
-		write_first(file);
+		write_line(file, line);
 }
 
 void

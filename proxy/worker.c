@@ -265,7 +265,11 @@ doors_changed(struct doors *doors)
 static void
 on_drain(struct timer *timer)
 {
-	cut_off(OWNER(timer, struct worker, drain));
+	struct worker *worker = OWNER(timer, struct worker, drain);
+
+	log_printf(EVENT_DRAINING, "worker=%u cut-off=%zu",
+		   worker->setup->number, worker->drivers.count);
+	cut_off(worker);
 }
 
 static void
@@ -453,6 +457,7 @@ sessions_init(struct worker *worker)
 		.ring = worker->ring,
 		.timers = &worker->timers,
 		.conf = setup->conf,
+		.header_us_max = DOOR_HEADER_US_MAX,
 		.connections_max = worker_connections_max(setup->conf),
 		.limit = setup->limit,
 		.worker = setup->number,

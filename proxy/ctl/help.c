@@ -79,6 +79,29 @@ ctl_print_manual(struct buf *out)
 	return !out->has_overflowed;
 }
 
+bool
+ctl_print_events(struct buf *out)
+{
+	/* clang-format off */
+	static const struct {
+		const char *word, *severity, *text;
+	} events[] = {
+#define X(name, word, severity, text) { word, #severity, text },
+#include "proxy/events.def"
+#undef X
+	};
+	/* clang-format on */
+
+	buf_append(out, SPAN_LIT(".Bl -tag -width Ds\n"));
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		buf_printf(out, ".It %s Em %s\n", events[i].word,
+			   events[i].severity);
+		fill_mdoc(span_cstr(events[i].text), out);
+	}
+	buf_append(out, SPAN_LIT(".El\n"));
+	return !out->has_overflowed;
+}
+
 int
 ctl_help(const struct ctl_arguments *arguments)
 {
@@ -94,6 +117,8 @@ ctl_help(const struct ctl_arguments *arguments)
 	buf_init(&out, HELP_MAX);
 	if (arguments->option[HELP_MANUAL] != NULL)
 		ctl_print_manual(&out);
+	else if (arguments->option[HELP_EVENTS] != NULL)
+		ctl_print_events(&out);
 	else if (word == NULL)
 		ctl_print_list(&out);
 	else

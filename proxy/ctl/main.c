@@ -31,7 +31,8 @@ ctl_print(const struct buf *text)
 
 	if (text->has_overflowed)
 		return ctl_complain(EX_OSERR, "not enough memory");
-	if (fwrite(octets.p, 1, octets.n, stdout) != octets.n ||
+	if ((octets.n > 0 &&
+	     fwrite(octets.p, 1, octets.n, stdout) != octets.n) ||
 	    fflush(stdout) != 0)
 		return ctl_complain(EX_IOERR, "standard output: %s",
 				    strerror(errno));
@@ -56,7 +57,8 @@ ctl_conf(const char *file, int *status)
 	conf = conf_read(file == NULL ? CTL_CONF_DEFAULT : file, CONF_TOOL,
 			 &faults);
 	text = buf_span(&faults);
-	fwrite(text.p, 1, text.n, stderr);
+	if (text.n > 0)
+		fwrite(text.p, 1, text.n, stderr);
 	buf_fini(&faults);
 	if (conf == NULL)
 		*status = EX_CONFIG;

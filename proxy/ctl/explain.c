@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/ctl/explain.h"
+
+#include "proxy/ctl/shown.h"
+
+/* For words of ours, and for those of others. */
+static void
+say(struct buf *out, const char *text)
+{
+	buf_append(out, span_cstr(text));
+}
+
+static void
+say_text(struct buf *out, struct span text)
+{
+	shown_append(out, text, false);
+}
+
+static void
+say_quoted(struct buf *out, struct span text)
+{
+	say(out, "\"");
+	say_text(out, text);
+	say(out, "\"");
+}
+
+/* --- DNS ---------------------------------------------------------------- */
+
+static void
+say_record(const struct answer *answer, size_t i, struct buf *out)
+{
+	const struct dns_record *record = &answer->record[i];
+	char text[IP_TEXT_MAX];
+	struct ip ip;
+
+	switch (answer->type) {
+	case DNS_A:
+	case DNS_AAAA:
+		ip = ip_make(record->value.p, record->value.n);
+		say_text(out, ip_format(&ip, text));
+		break;
+	case DNS_MX:
+		buf_printf(out, "%u ", record->preference);
+		say_text(out,
+			 record->value.n == 0 ? SPAN_LIT(".") : record->value);
+		break;
+	case DNS_PTR:
+		say_text(out, record->value);
+		break;
+	case DNS_TXT:
+		say_quoted(out, record->value);
+		break;
+	}
+}
+
+static void
+say_answer(const struct answer *answer, struct buf *out)
+{
+	buf_printf(out, "  %-4s ", dns_type_name(answer->type));
+	say_text(out, answer->name);
+	switch (answer->status) {
+	case ANSWER_OK:
+		for (size_t i = 0; i < answer->records; i++) {
+			say(out, i == 0 ? ": " : ", ");
+			say_record(answer, i, out);
+		}
+		buf_printf(out, " (TTL %u)", answer->ttl_s);
+		break;
+	case ANSWER_NODATA:
+		say(out, ": the name has no such record");
+		break;
+	case ANSWER_NXDOMAIN:
+		say(out, ": there is no such name");
+		break;
+	case ANSWER_TEMPERROR:
+		buf_printf(out, ": no answer (%s)",
+			   answer->error == NULL ? "failed" : answer->error);
+		break;
+	case ANSWER_OPEN:
+		say(out, ": not answered");
+		break;
+	}
+	say(out, "\n");
+}
+
+static void
+explain_dns(const struct judge *judge, struct buf *out)
+{
+	const struct answers *answers = &judge->answers;
+
+	buf_printf(out, "DNS was asked %zu question%s, of %s\n", answers->count,
+		   answers->count == 1 ? "" : "s",
+		   judge->zone == NULL ? "name servers" : "a zone file");
+	for (size_t i = 0; i < answers->count; i++)
+		say_answer(answers->list[i], out);
+	if (answers->has_overflowed)
+		say(out, "  More were not asked: there are too many.\n");
+}
+
+/* --- SPF and DKIM ------------------------------------------------------- */
+
+static void
+explain_spf(const struct judge *judge, struct buf *out)
+{
+	const struct spf_outcome *spf = &judge->verdict.spf;
+	char text[IP_TEXT_MAX];
+
+	say(out, "\nSPF (RFC 7208)\n");
+	if (judge->spf.client.family != IP_NONE) {
+		say(out, "  Client ");
+		say_text(out, ip_format(&judge->spf.client, text));
+		say(out, judge->spf.is_null
+				 ? ", null reverse-path: judged is postmaster "
+				   "at the HELO name (RFC 7208 2.4)\n"
+				 : ", judged is the domain of MAIL FROM\n");
+	}
+	if (spf->record.n > 0) {
+		say(out, "  ");
+		say_text(out, spf->domain);
+		say(out, " says ");
+		say_quoted(out, spf->record);
+		say(out, "\n");
+	}
+	buf_printf(out, "  Result: %s", spf_result_name(spf->result));
+	if (spf->reason != NULL && spf->reason[0] != '\0')
+		buf_printf(out, " (%s)", spf->reason);
+	say(out, "\n");
+	if (spf->explanation.n > 0) {
+		say(out, "  The domain explains: ");
+		say_quoted(out, spf->explanation);
+		say(out, "\n");
+	}
+}
+
+static void
+say_signature(const struct dkim_signature *signature, size_t i, struct buf *out)
+{
+	buf_printf(out, "  %zu: %s", i + 1,
+		   dkim_result_name(signature->result));
+	if (signature->domain.n > 0) {
+		say(out, ", d=");
+		say_text(out, signature->domain);
+	}
+	if (signature->selector.n > 0) {
+		say(out, " s=");
+		say_text(out, signature->selector);
+	}
+	if (signature->algorithm.n > 0) {
+		say(out, " a=");
+		say_text(out, signature->algorithm);
+	}
+	if (signature->bits > 0)
+		buf_printf(out, ", key of %u bits", signature->bits);
+	if (signature->reason != NULL && signature->reason[0] != '\0')
+		buf_printf(out, " (%s)", signature->reason);
+	say(out, "\n");
+	if (signature->has_length)
+		buf_printf(out,
+			   "     l= leaves %llu octets of the body unsigned\n",
+			   (unsigned long long)signature->unsigned_octets);
+}
+
+static void
+explain_dkim(const struct verdict *verdict, struct buf *out)
+{
+	say(out, "\nDKIM (RFC 6376)\n");
+	if (verdict->dkim_count == 0)
+		say(out, "  The message has no signature.\n");
+	for (size_t i = 0; i < verdict->dkim_count; i++)
+		say_signature(&verdict->dkim[i], i, out);
+}
+
+/* --- DMARC -------------------------------------------------------------- */
+
+static void
+say_existence(const struct eval_author *author, struct buf *out)
+{
+	if (!author->is_author_known)
+		say(out, "; whether it exists is not known\n");
+	else
+		say(out, author->does_author_exist
+				 ? "; the name exists\n"
+				 : "; the name does not exist\n");
+}
+
+static void
+say_policy(const struct eval_author *author, struct buf *out)
+{
+	const struct discovery *found = &author->discovery;
+	const struct policy_effective *effective = &author->effective;
+
+	say(out, "  The record of ");
+	say_text(out, found->domain);
+	say(out, found->is_author_record ? ", the author domain itself: "
+					 : ", above the author domain: ");
+	say_quoted(out, found->record.text);
+	say(out, found->method == DISCOVERY_PSL
+			 ? "\n    found by the public suffix list (RFC 7489 "
+			   "6.6.3)\n"
+			 : "\n    found by the tree walk (RFC 9989 4.10)\n");
+	if (found->organizational.n > 0) {
+		say(out, "  Organizational domain: ");
+		say_text(out, found->organizational);
+		say(out, "\n");
+	}
+	if (!effective->is_usable)
+		say(out, "  It has no usable policy, and no rua\n");
+	else if (effective->tag != NULL)
+		buf_printf(out, "  Policy: %s=%s, applied as %s (%s)\n",
+			   effective->tag, policy_name(effective->published),
+			   policy_name(effective->applied),
+			   effective->rule == NULL ? "" : effective->rule);
+}
+
+static void
+say_discovery(const struct eval_author *author, struct buf *out)
+{
+	switch (author->discovered) {
+	case DISCOVERY_FOUND:
+		say_policy(author, out);
+		break;
+	case DISCOVERY_NONE:
+		say(out, "  No DMARC record speaks for it (RFC 9989 4.10.1)\n");
+		break;
+	case DISCOVERY_TEMPERROR:
+		say(out, "  Whether a DMARC record speaks for it could not be "
+			 "found out (RFC 9989 5.3.6)\n");
+		break;
+	case DISCOVERY_PENDING:
+		break;
+	}
+}
+
+static void
+say_identifiers(const struct verdict *verdict, const struct eval_author *author,
+		struct buf *out)
+{
+	const struct record *record = &author->discovery.record;
+
+	if (author->discovered != DISCOVERY_FOUND)
+		return;
+	buf_printf(out, "  SPF %s, alignment is %s: %s\n",
+		   spf_result_name(verdict->spf.result),
+		   record->is_aspf_strict ? "strict" : "relaxed",
+		   author->is_spf_aligned ? "aligned"
+		   : verdict->spf.result == SPF_PASS
+			   ? "not aligned with the author domain"
+			   : "no identifier");
+	for (size_t i = 0; i < verdict->dkim_count; i++)
+		buf_printf(out, "  Signature %zu %s, alignment is %s: %s\n",
+			   i + 1, dkim_result_name(verdict->dkim[i].result),
+			   record->is_adkim_strict ? "strict" : "relaxed",
+			   (author->dkim_aligned >> i & 1) != 0 ? "aligned"
+			   : verdict->dkim[i].result == DKIM_PASS
+				   ? "not aligned with the author domain"
+				   : "no identifier");
+}
+
+static void
+explain_author(const struct verdict *verdict, const struct eval_author *author,
+	       struct buf *out)
+{
+	say(out, "  Author domain ");
+	say_text(out, author->domain);
+	say_existence(author, out);
+	say_discovery(author, out);
+	say_identifiers(verdict, author, out);
+	buf_printf(out, "  Result for it: %s",
+		   dmarc_result_name(author->result));
+	if (author->error != NULL)
+		buf_printf(out, " (%s)", author->error);
+	if (author->rule != NULL)
+		buf_printf(out, "; decided by %s", author->rule);
+	say(out, "\n");
+}
+
+static void
+explain_dmarc(const struct verdict *verdict, struct buf *out)
+{
+	say(out, "\nDMARC (RFC 9989)\n");
+	if (verdict->from_fault != FROM_FAULT_NONE)
+		buf_printf(out, "  The author cannot be told: %s\n",
+			   from_fault_text(verdict->from_fault));
+	if (verdict->authors > 1)
+		say(out, "  Several author domains; the strictest decides "
+			 "(RFC 9989 11.5)\n");
+	for (size_t i = 0; i < verdict->authors; i++)
+		explain_author(verdict, &verdict->author[i], out);
+}
+
+/* --- what follows ------------------------------------------------------- */
+
+static void
+explain_verdict(const struct judge *judge, const struct decision *decision,
+		struct buf *out)
+{
+	const struct verdict *verdict = &judge->verdict;
+
+	buf_printf(out, "\nVerdict: dmarc=%s, disposition %s",
+		   dmarc_result_name(verdict->result),
+		   disposition_name(verdict->disposition));
+	if (verdict->rule != NULL)
+		buf_printf(out, ", decided by %s", verdict->rule);
+	say(out, "\n");
+	if (verdict->override != NULL) {
+		say(out, "  The override ");
+		say_text(out, verdict->override->name);
+		buf_printf(out, " applies (%s), in place of %s\n",
+			   verdict->override->reason,
+			   disposition_name(verdict->policy_disposition));
+	}
+	buf_printf(out, "  The gate would %s this message",
+		   conf_action_name(decision->action));
+	if (decision->otherwise != decision->action)
+		buf_printf(out, "; otherwise it would %s it",
+			   conf_action_name(decision->otherwise));
+	say(out, decision->is_enforced ? ".\n" : " (mode is monitor).\n");
+}
+
+bool
+explain(const struct judge *judge, const struct decision *decision,
+	struct buf *out)
+{
+	explain_dns(judge, out);
+	explain_spf(judge, out);
+	explain_dkim(&judge->verdict, out);
+	explain_dmarc(&judge->verdict, out);
+	explain_verdict(judge, decision, out);
+	return !out->has_overflowed;
+}

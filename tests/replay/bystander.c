@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/replay/bystander.h"
+
+#include "tests/replay/jsonpath.h"
+
+#include <stdio.h>
+
+#define TEXT_MAX (8u << 20)
+
+/* The end of data was answered: was the answer earned? */
+static void
+judge_answer(struct stage *stage, struct span line)
+{
+	if (!stage->is_reply_due)
+		return;
+	if (stage->is_line_due)
+		stage_fail(stage, "the end of data is answered before its "
+				  "verdict line is written");
+	if (stage->lines != stage->data_ends)
+		stage_fail(stage, "%u ends of data, but %u verdict lines",
+			   stage->data_ends, stage->lines);
+	if (line.p[0] == '2' && !stage->is_taken)
+		stage_fail(stage, "2xx to the end of data, but the backend has "
+				  "not taken the message");
+	stage->is_reply_due = false;
+}
+
+static void
+client_heard(struct stage *stage, struct span line)
+{
+	bool is_last = line.n >= 4 && line.p[3] == ' ';
+
+	if (!is_last)
+		return;
+	if (span_starts(line, SPAN_LIT("354")))
+		letter_open(&stage->party[SIDE_CLIENT].letter);
+	judge_answer(stage, line);
+}
+
+/* The message that a backend has heard, beside the one that the client
+ * said. */
+static void
+compare_letters(struct stage *stage, const struct party *party)
+{
+	const struct letter *sent = &stage->party[SIDE_CLIENT].letter;
+	const char *reason;
+
+	if (!sent->has_ended) {
+		stage_fail(stage, "the backend got a message before the client "
+				  "had ended it");
+		return;
+	}
+	stage->has_arrived = true;
+	if (!letter_compare(buf_span(&sent->message),
+			    buf_span(&party->letter.message), &stage->change,
+			    &reason))
+		stage_fail(stage, "the message is not what it was: %s", reason);
+}
+
+static void
+backend_said(struct stage *stage, struct party *party, struct span line)
+{
+	bool is_last = line.n == 3 || (line.n >= 4 && line.p[3] == ' ');
+
+	if (!is_last)
+		return;
+	if (party->is_data_asked && span_starts(line, SPAN_LIT("354")))
+		letter_open(&party->letter);
+	if (party->is_final_asked && line.p[0] == '2')
+		stage->is_taken = true;
+	party->is_data_asked = false;
+	party->is_final_asked = false;
+}
+
+/* Lines of a stream, one by one. */
+static struct span
+take_line(struct buf *pending, struct span *octets)
+{
+	size_t n = span_find(*octets, '\n');
+
+	if (n == octets->n) {
+		buf_append(pending, *octets);
+		*octets = SPAN_NONE;
+		return SPAN_NONE;
+	}
+	buf_append(pending, span_first(*octets, n + 1));
+	*octets = span_after(*octets, n + 1);
+	return buf_span(pending);
+}
+
+static void
+follow_replies(struct stage *stage, enum session_side side, struct span octets)
+{
+	struct party *party = &stage->party[side];
+
+	while (octets.n > 0) {
+		struct span line = take_line(&party->reply, &octets);
+
+		if (line.n == 0)
+			return;
+		line = span_first(line, line.n - (line.n > 1 ? 2 : 1));
+		if (side == SIDE_CLIENT)
+			client_heard(stage, line);
+		else
+			backend_said(stage, party, line);
+		buf_reset(&party->reply);
+	}
+}
+
+static void
+follow_commands(struct stage *stage, enum session_side side, struct span octets)
+{
+	struct party *party = &stage->party[side];
+
+	while (octets.n > 0) {
+		struct span line;
+
+		if (party->letter.is_open) {
+			octets = span_after(
+				octets, letter_take(&party->letter, octets));
+			if (!party->letter.has_ended)
+				return;
+			party->is_final_asked = true;
+			compare_letters(stage, party);
+			continue;
+		}
+		line = take_line(&party->command, &octets);
+		if (line.n == 0)
+			return;
+		party->is_data_asked |= span_equal(line, SPAN_LIT("DATA\r\n"));
+		buf_reset(&party->command);
+	}
+}
+
+static void
+follow_client(struct stage *stage, struct span octets)
+{
+	struct letter *letter = &stage->party[SIDE_CLIENT].letter;
+
+	if (!letter->is_open)
+		return;
+	letter_take(letter, octets);
+	if (!letter->has_ended)
+		return;
+	if (stage->props.conf->is_normalising)
+		letter_normalise(letter);
+	stage->data_ends++;
+	stage->is_reply_due = stage->is_line_due = true;
+	stage->is_taken = stage->has_arrived = false;
+}
+
+/* --- verdict lines --- */
+
+static bool
+verdict_is(struct stage *stage, const char *path, struct span wanted)
+{
+	struct buf value;
+	bool is_equal;
+
+	buf_init(&value, TEXT_MAX);
+	is_equal = jsonpath_find(buf_span(&stage->verdict), span_cstr(path),
+				 &value) &&
+		   span_equal(buf_span(&value), wanted);
+	buf_fini(&value);
+	return is_equal;
+}
+
+static void
+check_stripped(struct stage *stage)
+{
+	char path[32];
+
+	for (size_t i = 0; i <= stage->change.stripped_count; i++) {
+		bool is_end = i == stage->change.stripped_count;
+		struct buf value;
+		bool is_found;
+
+		buf_init(&value, TEXT_MAX);
+		snprintf(path, sizeof(path), "stripped.%zu", i);
+		is_found = jsonpath_find(buf_span(&stage->verdict),
+					 span_cstr(path), &value);
+		if (is_end ? is_found
+			   : !span_equal(buf_span(&value),
+					 stage->change.stripped[i]))
+			stage_fail(stage,
+				   "field %zu of those that did not arrive is "
+				   "not the one of the verdict line",
+				   i);
+		buf_fini(&value);
+	}
+}
+
+/* What stands on top is ours, each at most once. */
+static void
+check_added(struct stage *stage)
+{
+	const struct span ours[] = {
+		SPAN_LIT("Authentication-Results"),
+		stage->props.conf->quarantine.header,
+		stage->props.conf->quarantine.original_header,
+		SPAN_LIT("Subject"),
+	};
+	bool is_seen[4] = { false };
+	struct span added = stage->change.added;
+	struct span field;
+
+	while ((field = letter_field(&added)).n > 0) {
+		struct span name = letter_field_name(field);
+		size_t i = 0;
+
+		while (i < 4 && !span_equal(name, ours[i]))
+			i++;
+		if (i == 4 || is_seen[i])
+			stage_fail(stage,
+				   "a field was added that is not ours: "
+				   "%.*s",
+				   (int)name.n, (const char *)name.p);
+		else
+			is_seen[i] = true;
+	}
+}
+
+void
+bystander_verdict(struct stage *stage, struct span line)
+{
+	struct span message =
+		buf_span(&stage->party[SIDE_CLIENT].letter.message);
+	char size[24];
+
+	if (line.n == 0 || span_find(line, '\n') != line.n - 1 ||
+	    !jsonpath_is_json(line))
+		stage_fail(stage, "the verdict line is not one line of JSON");
+	if (stage->lines > stage->data_ends)
+		stage_fail(stage, "a verdict line without an end of data");
+	snprintf(size, sizeof(size), "%zu", message.n);
+	if (!verdict_is(stage, "size", span_cstr(size)))
+		stage_fail(stage,
+			   "the message had %s octets, the verdict line "
+			   "says otherwise",
+			   size);
+	if (!verdict_is(stage, "accepted",
+			stage->is_taken ? SPAN_LIT("true") : SPAN_LIT("false")))
+		stage_fail(stage, "\"accepted\" is not what the backend said");
+	if (stage->is_taken) {
+		check_stripped(stage);
+		check_added(stage);
+	}
+}
+
+void
+bystander_said(struct stage *stage, enum session_side side, struct span octets)
+{
+	if (side == SIDE_CLIENT)
+		follow_client(stage, octets);
+	else
+		follow_replies(stage, side, octets);
+}
+
+void
+bystander_heard(struct stage *stage, enum session_side side, struct span octets)
+{
+	if (side == SIDE_CLIENT)
+		follow_replies(stage, side, octets);
+	else
+		follow_commands(stage, side, octets);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/replay/letter.h"
+
+#include <assert.h>
+
+#define WIRE_MAX (64u << 20)
+#define FIELDS_MAX 2000
+
+void
+letter_init(struct letter *letter)
+{
+	*letter = (struct letter){ 0 };
+	buf_init(&letter->wire, WIRE_MAX);
+	buf_init(&letter->message, WIRE_MAX);
+}
+
+void
+letter_fini(struct letter *letter)
+{
+	buf_fini(&letter->wire);
+	buf_fini(&letter->message);
+}
+
+void
+letter_open(struct letter *letter)
+{
+	buf_reset(&letter->wire);
+	buf_reset(&letter->message);
+	letter->is_open = true;
+	letter->has_ended = false;
+}
+
+/* The length of the first line with its CR LF; all of it where there is
+ * none. */
+static size_t
+line_length(struct span text)
+{
+	for (size_t i = 1; i < text.n; i++)
+		if (text.p[i] == '\n' && text.p[i - 1] == '\r')
+			return i + 1;
+	return text.n;
+}
+
+static void
+decode(struct letter *letter)
+{
+	struct span wire = buf_span(&letter->wire);
+
+	wire.n -= 3;
+	while (wire.n > 0) {
+		size_t n = line_length(wire);
+		struct span line = span_first(wire, n);
+
+		if (line.p[0] == '.')
+			line = span_after(line, 1);
+		buf_append(&letter->message, line);
+		wire = span_after(wire, n);
+	}
+	assert(!letter->message.has_overflowed);
+}
+
+static bool
+ends_here(struct span wire)
+{
+	static const uint8_t end[] = { '\r', '\n', '.', '\r', '\n' };
+
+	if (wire.n == 3)
+		return memcmp(wire.p, end + 2, 3) == 0;
+	return wire.n >= 5 && memcmp(wire.p + wire.n - 5, end, 5) == 0;
+}
+
+size_t
+letter_take(struct letter *letter, struct span octets)
+{
+	assert(letter->is_open);
+	for (size_t i = 0; i < octets.n; i++) {
+		bool has_room = buf_append_octet(&letter->wire, octets.p[i]);
+
+		assert(has_room); /* else it is a letter without an end */
+		if (octets.p[i] != '\n' || !ends_here(buf_span(&letter->wire)))
+			continue;
+		letter->is_open = false;
+		letter->has_ended = true;
+		decode(letter);
+		return i + 1;
+	}
+	return octets.n;
+}
+
+void
+letter_normalise(struct letter *letter)
+{
+	struct span from = buf_span(&letter->message);
+	struct buf to;
+
+	buf_init(&to, WIRE_MAX);
+	for (size_t i = 0; i < from.n; i++) {
+		uint8_t c = from.p[i];
+		bool is_end =
+			c == '\r' && i + 1 < from.n && from.p[i + 1] == '\n';
+
+		if (is_end || c == '\n')
+			buf_append(&to, SPAN_LIT("\r\n"));
+		else
+			buf_append_octet(&to, c == '\r' || c == '\0' ? ' ' : c);
+		i += is_end ? 1 : 0;
+	}
+	assert(!to.has_overflowed);
+	buf_swap(&letter->message, &to);
+	buf_fini(&to);
+}
+
+struct span
+letter_field(struct span *header)
+{
+	size_t n = line_length(*header);
+
+	if (header->n == 0 || (n == 2 && header->p[0] == '\r'))
+		return SPAN_NONE;
+	while (n < header->n && octet_is_wsp(header->p[n]))
+		n += line_length(span_after(*header, n));
+	*header = span_after(*header, n);
+	return span_make(header->p - n, n);
+}
+
+struct span
+letter_field_name(struct span field)
+{
+	struct span name = span_first(field, span_find(field, ':'));
+
+	return name.n == field.n ? SPAN_NONE : span_trim(name);
+}
+
+/* All fields of a message, and what stands behind them. */
+static size_t
+cut(struct span message, struct span fields[FIELDS_MAX], struct span *body)
+{
+	size_t count = 0;
+
+	for (;;) {
+		struct span field = letter_field(&message);
+
+		if (field.n == 0)
+			break;
+		assert(count < FIELDS_MAX);
+		fields[count++] = field;
+	}
+	*body = message;
+	return count;
+}
+
+static void
+reverse(struct letter_change *change)
+{
+	for (size_t i = 0, k = change->stripped_count; i + 1 < k; i++) {
+		struct span kept = change->stripped[i];
+
+		change->stripped[i] = change->stripped[--k];
+		change->stripped[k] = kept;
+	}
+}
+
+bool
+letter_compare(struct span original, struct span delivered,
+	       struct letter_change *change, const char **reason)
+{
+	static struct span before[FIELDS_MAX], after[FIELDS_MAX];
+	struct span body_before, body_after;
+	size_t b = cut(original, before, &body_before);
+	size_t a = cut(delivered, after, &body_after);
+
+	*change = (struct letter_change){ 0 };
+	*reason = "the body is not the one that was sent";
+	if (!span_equal(body_before, body_after))
+		return false;
+	/* From below: what is kept stands there, what was added on top. */
+	while (b-- > 0) {
+		if (a > 0 && span_equal(before[b], after[a - 1])) {
+			a--;
+			continue;
+		}
+		*reason = "more fields are missing than can be counted";
+		if (change->stripped_count == LETTER_STRIPPED_MAX)
+			return false;
+		change->stripped[change->stripped_count++] =
+			letter_field_name(before[b]);
+	}
+	reverse(change);
+	change->added = delivered;
+	change->added.n = a == 0 ? 0
+				 : (size_t)(after[a - 1].p + after[a - 1].n -
+					    delivered.p);
+	return true;
+}

@@ -1,0 +1,702 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/replay/stage.h"
+
+#include "tests/replay/bystander.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#define TEXT_MAX (8u << 20)
+#define UNSAID_MAX (64u << 20)
+#define RANDOM_PIECE_MAX 700
+#define SECOND UINT64_C(1000000)
+
+/* 2026-11-21T12:00:00Z */
+#define WALL_US (UINT64_C(1795262400) * SECOND)
+
+/* What a session may hold beside body-memory and two headers: bufs of its
+ * three sides, its input, the line, the mail's arena. */
+#define MEMORY_MAX (512u * 1024)
+
+static const char names[] = { 'c', 'b', 'd' };
+
+static uint64_t
+draw(struct stage *stage)
+{
+	/* splitmix64 */
+	uint64_t z = stage->random += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static uint64_t
+monotonic_us(void *clock)
+{
+	const struct stage *stage = clock;
+
+	return stage->now_us;
+}
+
+static uint64_t
+wall_us(void *clock)
+{
+	const struct stage *stage = clock;
+
+	return WALL_US + stage->now_us;
+}
+
+static void
+init_party(struct party *party)
+{
+	buf_init(&party->unsaid, UNSAID_MAX);
+	heard_init(&party->heard);
+	letter_init(&party->letter);
+	buf_init(&party->reply, TEXT_MAX);
+	buf_init(&party->command, TEXT_MAX);
+}
+
+void
+stage_init(struct stage *stage, const struct stage_props *props,
+	   enum chunking chunking, uint64_t seed)
+{
+	*stage = (struct stage){
+		.props = *props,
+		.chunking = chunking,
+		.random = seed,
+		.now_us = 1000 * SECOND,
+		.peer = { .listener = &props->conf->listeners[0],
+			  .port = 4242 },
+	};
+	assert(props->conf->backend_count <= STAGE_BACKENDS_MAX);
+	ip_parse(SPAN_LIT("192.0.2.10"), &stage->peer.ip);
+	ip_parse(SPAN_LIT("198.51.100.25"), &stage->peer.local_ip);
+	stage->peer.local_port = 25;
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		init_party(&stage->party[side]);
+	buf_init(&stage->disk, UNSAID_MAX);
+	buf_init(&stage->writing.copy, UNSAID_MAX);
+	buf_init(&stage->spooling.copy, TEXT_MAX);
+	buf_init(&stage->verdict, TEXT_MAX);
+	buf_init(&stage->verdicts, TEXT_MAX);
+	buf_init(&stage->transcript, TEXT_MAX);
+	buf_init(&stage->fault, 4096);
+}
+
+void
+stage_fini(struct stage *stage)
+{
+	session_free(stage->session);
+	for (enum session_side side = 0; side < SIDE_COUNT; side++) {
+		buf_fini(&stage->party[side].unsaid);
+		heard_fini(&stage->party[side].heard);
+		letter_fini(&stage->party[side].letter);
+		buf_fini(&stage->party[side].reply);
+		buf_fini(&stage->party[side].command);
+	}
+	buf_fini(&stage->disk);
+	buf_fini(&stage->writing.copy);
+	buf_fini(&stage->spooling.copy);
+	buf_fini(&stage->verdict);
+	buf_fini(&stage->verdicts);
+	buf_fini(&stage->transcript);
+	buf_fini(&stage->fault);
+}
+
+/* --- actions --- */
+
+static void
+lend(struct stage *stage, struct loan *loan, struct span octets,
+     const char *what)
+{
+	if (loan->is_out)
+		stage_fail(stage, "a second %s before the first is done", what);
+	loan->is_out = true;
+	loan->lent = octets;
+	buf_reset(&loan->copy);
+	buf_append(&loan->copy, octets);
+}
+
+static void
+give_back(struct stage *stage, struct loan *loan, const char *what)
+{
+	if (loan->is_out && !span_equal(loan->lent, buf_span(&loan->copy)))
+		stage_fail(stage, "octets changed while under way: %s", what);
+	loan->is_out = false;
+}
+
+/* Take what the session wants to send. */
+static void
+capture(struct stage *stage, enum session_side side)
+{
+	struct party *party = &stage->party[side];
+	struct buf *out = session_output(stage->session, side);
+	struct span octets = buf_span(out);
+
+	if (octets.n == 0)
+		return;
+	if (!party->is_up && !party->has_ended)
+		stage_fail(stage, "octets for %c, which is not connected",
+			   names[side]);
+	if (!party->has_ended) {
+		stage_write(stage, names[side], octets);
+		heard_octets(&party->heard, octets);
+		bystander_heard(stage, side, octets);
+	}
+	buf_consume(out, octets.n);
+	party->is_sending = true;
+}
+
+static void
+disconnect(struct stage *stage, enum session_side side, const char *how)
+{
+	struct party *party = &stage->party[side];
+
+	if (!party->is_open) {
+		stage_fail(stage, "%s of %c, which is not open", how,
+			   names[side]);
+		return;
+	}
+	if (!party->has_ended) {
+		buf_printf(&stage->transcript, "%c: [%s]\n", names[side], how);
+		heard_mark(&party->heard, how, SPAN_NONE);
+	}
+	party->is_open = party->is_up = party->is_connecting = false;
+	party->is_sending = party->has_ended = false;
+	party->is_data_asked = party->is_final_asked = false;
+	if (side != SIDE_CLIENT)
+		party->letter.is_open = false;
+	buf_reset(&party->unsaid);
+	buf_reset(&party->reply);
+	buf_reset(&party->command);
+}
+
+static void
+connect_party(struct stage *stage, const struct session_action *action)
+{
+	struct party *party = &stage->party[action->side];
+	struct span text = stage->props.conf->backends[action->backend]
+				   .addresses[action->address]
+				   .text;
+
+	if (action->side == SIDE_CLIENT || party->is_open) {
+		stage_fail(stage, "%c is connected a second time",
+			   names[action->side]);
+		return;
+	}
+	party->is_open = party->is_connecting = true;
+	buf_printf(&stage->transcript, "%c: [connect %.*s]\n",
+		   names[action->side], (int)text.n, (const char *)text.p);
+	heard_mark(&party->heard, "connect", text);
+}
+
+static void
+ask(struct stage *stage, const struct session_action *action)
+{
+	assert(stage->question_count < STAGE_QUESTIONS_MAX);
+	stage->questions[stage->question_count++] = (struct question){
+		.name = action->name,
+		.type = action->type,
+		.ticket = action->ticket,
+	};
+}
+
+static void
+forget(struct stage *stage, uint64_t ticket)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < stage->question_count; i++)
+		if (stage->questions[i].ticket >> 16 != ticket >> 16)
+			stage->questions[kept++] = stage->questions[i];
+	stage->question_count = kept;
+}
+
+static void
+spool(struct stage *stage, struct span line)
+{
+	lend(stage, &stage->spooling, line, "verdict line");
+	stage->lines++;
+	buf_reset(&stage->verdict);
+	buf_append(&stage->verdict, line);
+	buf_append(&stage->verdicts, line);
+	stage->is_verdict_new = true;
+	stage_write(stage, 'v', line);
+	bystander_verdict(stage, line);
+}
+
+static void
+end(struct stage *stage)
+{
+	static const char *const open[] = { "client", "backend", "divert" };
+
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		if (stage->party[side].is_open)
+			stage_fail(stage, "the session ended, its %s is open",
+				   open[side]);
+	if (stage->question_count > 0)
+		stage_fail(stage, "the session ended, a question is open");
+	if (stage->spooling.is_out)
+		stage_fail(stage, "the session ended while a line is written");
+	if (stage->lines != stage->data_ends)
+		stage_fail(stage, "%u ends of data, but %u verdict lines",
+			   stage->data_ends, stage->lines);
+	if (stage->disk.n > 0 && !stage->writing.is_out)
+		stage_fail(stage, "the session ended, its file is there");
+	/* A write may be under way: its octets must still be there. */
+	give_back(stage, &stage->writing, "body");
+	buf_reset(&stage->disk);
+	stage->is_reading = false;
+	session_free(stage->session);
+	stage->session = NULL;
+}
+
+static void
+log_event_name_down(struct stage *stage, const struct session_action *action)
+{
+	assert(stage->event_count < STAGE_EVENTS_MAX);
+	stage->events[stage->event_count++] = action->event;
+	buf_printf(&stage->transcript, "e: %s ", log_event_name(action->event));
+	stage_show(&stage->transcript, action->octets);
+	buf_append(&stage->transcript, SPAN_LIT("\n"));
+}
+
+static void
+perform(struct stage *stage, const struct session_action *action)
+{
+	switch (action->act) {
+	case ACT_CONNECT:
+		connect_party(stage, action);
+		return;
+	case ACT_CLOSE:
+		capture(stage, action->side);
+		disconnect(stage, action->side, "close");
+		return;
+	case ACT_ABORT:
+		disconnect(stage, action->side, "abort");
+		return;
+	case ACT_ASK:
+		ask(stage, action);
+		return;
+	case ACT_FORGET:
+		forget(stage, action->ticket);
+		return;
+	case ACT_SPOOL:
+		spool(stage, action->octets);
+		return;
+	case ACT_BODY_WRITE:
+		lend(stage, &stage->writing, action->octets, "write");
+		stage->writing_at = action->offset;
+		return;
+	case ACT_BODY_READ:
+		if (stage->is_reading)
+			stage_fail(stage, "a second read before the first is "
+					  "done");
+		stage->is_reading = true;
+		stage->reading_at = action->offset;
+		stage->reading_n = action->length;
+		return;
+	case ACT_BODY_DROP:
+		buf_reset(&stage->disk);
+		stage->is_reading = false;
+		return;
+	case ACT_EVENT:
+		log_event_name_down(stage, action);
+		return;
+	case ACT_END:
+		end(stage);
+		return;
+	}
+}
+
+/* --- steps --- */
+
+static void
+check_memory(struct stage *stage)
+{
+	size_t most = MEMORY_MAX + (size_t)stage->props.conf->body_memory +
+		      2 * (size_t)stage->props.conf->header_size_max;
+	size_t held = session_memory(stage->session);
+
+	if (held > most)
+		stage_fail(stage, "the session holds %zu octets of memory",
+			   held);
+}
+
+/* Tell the session one thing, and do what it asks for. */
+static void
+give(struct stage *stage, struct session_event event)
+{
+	struct session_action action;
+
+	if (stage->session == NULL || stage_has_failed(stage))
+		return;
+	session_step(stage->session, &event);
+	while (stage->session != NULL && session_next(stage->session, &action))
+		perform(stage, &action);
+	if (stage->session == NULL)
+		return;
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		if (!stage->party[side].is_sending &&
+		    (stage->party[side].is_open ||
+		     session_output(stage->session, side)->n > 0))
+			capture(stage, side);
+	check_memory(stage);
+}
+
+static void
+finish_connect(struct stage *stage, enum session_side side)
+{
+	struct party *party = &stage->party[side];
+
+	party->is_connecting = false;
+	if (party->refusals > 0) {
+		party->refusals--;
+		party->has_ended = true;
+		give(stage, (struct session_event){ .kind = SESSION_CLOSED,
+						    .side = side,
+						    .error = -ECONNREFUSED });
+		return;
+	}
+	party->is_up = true;
+	give(stage,
+	     (struct session_event){ .kind = SESSION_CONNECTED, .side = side });
+}
+
+static void
+finish_send(struct stage *stage, enum session_side side)
+{
+	stage->party[side].is_sending = false;
+	give(stage,
+	     (struct session_event){ .kind = SESSION_SENT, .side = side });
+}
+
+static void
+finish_write(struct stage *stage)
+{
+	struct session_event event = { .kind = SESSION_WRITTEN };
+
+	give_back(stage, &stage->writing, "body");
+	if (stage->is_disk_full) {
+		event.error = -EDQUOT;
+	} else if (stage->writing_at == stage->disk.n) {
+		buf_append(&stage->disk, buf_span(&stage->writing.copy));
+	} else if (stage->disk.n > 0) {
+		stage_fail(stage, "a write at %zu, the file has %zu octets",
+			   (size_t)stage->writing_at, stage->disk.n);
+	}
+	give(stage, event);
+}
+
+static void
+finish_read(struct stage *stage)
+{
+	struct span file = buf_span(&stage->disk);
+	struct session_event event = { .kind = SESSION_READ,
+				       .ticket = stage->reading_at };
+
+	stage->is_reading = false;
+	if (stage->reading_n == 0 || stage->reading_at > file.n ||
+	    stage->reading_n > file.n - stage->reading_at) {
+		stage_fail(stage, "a read beyond the end of the file");
+		return;
+	}
+	if (stage->is_disk_broken)
+		event.error = -EIO;
+	else
+		event.octets =
+			span_first(span_after(file, (size_t)stage->reading_at),
+				   stage->reading_n);
+	give(stage, event);
+}
+
+static void
+finish_spool(struct stage *stage)
+{
+	give_back(stage, &stage->spooling, "verdict line");
+	stage->is_line_due = false;
+	give(stage, (struct session_event){
+			    .kind = SESSION_SPOOLED,
+			    .error = stage->does_spool_fail ? -ENOSPC : 0,
+		    });
+}
+
+/* DNS keeps no order; only at random chunkings is that tried. */
+static void
+answer_one(struct stage *stage)
+{
+	size_t i = stage->chunking == CHUNK_RANDOM
+			   ? draw(stage) % stage->question_count
+			   : 0;
+	struct question question = stage->questions[i];
+	struct answer answer = { .status = ANSWER_NXDOMAIN };
+
+	stage->question_count--;
+	memmove(stage->questions + i, stage->questions + i + 1,
+		(stage->question_count - i) * sizeof(question));
+	if (stage->props.zone != NULL)
+		zone_lookup(stage->props.zone, question.name, question.type,
+			    &answer);
+	answer.name = question.name;
+	answer.type = question.type;
+	give(stage, (struct session_event){ .kind = SESSION_ANSWER,
+					    .ticket = question.ticket,
+					    .answer = &answer });
+}
+
+static size_t
+piece_length(struct stage *stage, struct span unsaid)
+{
+	size_t n = unsaid.n;
+
+	switch (stage->chunking) {
+	case CHUNK_LINES:
+		n = span_find(unsaid, '\n');
+		n = n < unsaid.n ? n + 1 : n;
+		break;
+	case CHUNK_GROUPS:
+		break;
+	case CHUNK_OCTETS:
+		n = 1;
+		break;
+	case CHUNK_RANDOM:
+		if (n > RANDOM_PIECE_MAX)
+			n = RANDOM_PIECE_MAX;
+		n = 1 + draw(stage) % n;
+		break;
+	}
+	return n > SESSION_OCTETS_MAX ? SESSION_OCTETS_MAX : n;
+}
+
+/* One piece of what a party has said. The octets stand in memory of their own,
+ * so that a sanitizer sees whoever keeps them. */
+static void
+deliver(struct stage *stage, enum session_side side)
+{
+	struct party *party = &stage->party[side];
+	size_t n = piece_length(stage, buf_span(&party->unsaid));
+	struct buf piece;
+
+	buf_init(&piece, SESSION_OCTETS_MAX);
+	buf_append(&piece, span_first(buf_span(&party->unsaid), n));
+	buf_consume(&party->unsaid, n);
+	bystander_said(stage, side, buf_span(&piece));
+	give(stage, (struct session_event){ .kind = SESSION_OCTETS,
+					    .side = side,
+					    .octets = buf_span(&piece) });
+	buf_fini(&piece);
+}
+
+/* --- what can happen next --- */
+
+enum happening {
+	CONNECT_ENDS,
+	SEND_ENDS,
+	WRITE_ENDS,
+	READ_ENDS,
+	SPOOL_ENDS,
+	DNS_ANSWERS,
+	OCTETS_COME,
+	HAPPENINGS,
+};
+
+static bool
+can_happen(const struct stage *stage, enum happening happening,
+	   enum session_side side)
+{
+	const struct party *party = &stage->party[side];
+
+	switch (happening) {
+	case CONNECT_ENDS:
+		return party->is_connecting && !party->is_hanging;
+	case SEND_ENDS:
+		return party->is_sending && !party->is_stalled;
+	case WRITE_ENDS:
+		return side == 0 && stage->writing.is_out &&
+		       !stage->writing.is_held;
+	case READ_ENDS:
+		return side == 0 && stage->is_reading &&
+		       !stage->writing.is_held;
+	case SPOOL_ENDS:
+		return side == 0 && stage->spooling.is_out &&
+		       !stage->spooling.is_held;
+	case DNS_ANSWERS:
+		return side == 0 && stage->question_count > 0 &&
+		       !stage->is_dns_held;
+	case OCTETS_COME:
+		return party->unsaid.n > 0 && party->is_up &&
+		       !party->has_ended && session_wants(stage->session, side);
+	case HAPPENINGS:
+		break;
+	}
+	return false;
+}
+
+static void
+happen(struct stage *stage, enum happening happening, enum session_side side)
+{
+	switch (happening) {
+	case CONNECT_ENDS:
+		finish_connect(stage, side);
+		return;
+	case SEND_ENDS:
+		finish_send(stage, side);
+		return;
+	case WRITE_ENDS:
+		finish_write(stage);
+		return;
+	case READ_ENDS:
+		finish_read(stage);
+		return;
+	case SPOOL_ENDS:
+		finish_spool(stage);
+		return;
+	case DNS_ANSWERS:
+		answer_one(stage);
+		return;
+	case OCTETS_COME:
+		deliver(stage, side);
+		return;
+	case HAPPENINGS:
+		return;
+	}
+}
+
+/* One of the things that can happen: the first, or any. False if nothing
+ * can. */
+static bool
+move(struct stage *stage)
+{
+	unsigned possible[HAPPENINGS * SIDE_COUNT];
+	size_t count = 0, chosen;
+
+	for (unsigned i = 0; i < HAPPENINGS * SIDE_COUNT; i++)
+		if (can_happen(stage, i / SIDE_COUNT, i % SIDE_COUNT))
+			possible[count++] = i;
+	if (count == 0)
+		return false;
+	chosen = stage->chunking == CHUNK_RANDOM ? draw(stage) % count : 0;
+	happen(stage, possible[chosen] / SIDE_COUNT,
+	       possible[chosen] % SIDE_COUNT);
+	return true;
+}
+
+/* Nothing moves: then it is a clock, or the driver's own, that is waited
+ * for. */
+static void
+check_deadline(struct stage *stage)
+{
+	bool is_ours = stage->writing.is_out || stage->is_reading ||
+		       stage->spooling.is_out;
+
+	if (!is_ours && session_deadline(stage->session) == 0)
+		stage_fail(stage, "the session waits without a deadline");
+}
+
+void
+stage_settle(struct stage *stage)
+{
+	while (stage->session != NULL && !stage_has_failed(stage))
+		if (!move(stage)) {
+			check_deadline(stage);
+			return;
+		}
+}
+
+void
+stage_start(struct stage *stage)
+{
+	assert(stage->session == NULL);
+	stage->host = (struct session_host){
+		.conf = stage->props.conf,
+		.psl = stage->props.psl,
+		.dkim = stage->props.dkim,
+		.probed = stage->probed,
+		.stats = &stage->stats,
+		.monotonic_us = monotonic_us,
+		.wall_us = wall_us,
+		.clock = stage,
+	};
+	snprintf(stage->id, sizeof(stage->id), "r%u", ++stage->connections);
+	stage->peer.id = span_cstr(stage->id);
+	stage->session = session_new(&stage->host, &stage->peer);
+	assert(stage->session != NULL);
+	stage->party[SIDE_CLIENT].is_open = true;
+	stage->party[SIDE_CLIENT].is_up = true;
+	give(stage, (struct session_event){ .kind = SESSION_START });
+}
+
+void
+stage_say(struct stage *stage, enum session_side side, struct span octets)
+{
+	struct party *party = &stage->party[side];
+
+	stage_write(stage, (char)(names[side] - 'a' + 'A'), octets);
+	if (party->is_up && !party->has_ended) {
+		bool is_kept = buf_append(&party->unsaid, octets);
+
+		assert(is_kept);
+	} else if (side != SIDE_CLIENT) {
+		stage_fail(stage, "%c speaks, but is not connected",
+			   names[side] - 'a' + 'A');
+	}
+}
+
+void
+stage_hang_up(struct stage *stage, enum session_side side, int error)
+{
+	struct party *party = &stage->party[side];
+
+	buf_printf(&stage->transcript, "! %c %s\n", names[side],
+		   error == 0 ? "closes" : "resets");
+	if (!party->is_open) {
+		if (side != SIDE_CLIENT)
+			stage_fail(stage, "%c is not connected", names[side]);
+		return;
+	}
+	if (party->unsaid.n > 0 && error == 0)
+		stage_settle(stage);
+	buf_reset(&party->unsaid);
+	/* A client that has closed still reads; a backend's does not. */
+	if (side != SIDE_CLIENT || error != 0)
+		party->has_ended = true;
+	give(stage, (struct session_event){
+			    .kind = SESSION_CLOSED,
+			    .side = side,
+			    .error = error,
+		    });
+}
+
+void
+stage_wait(struct stage *stage, uint64_t us)
+{
+	uint64_t until = stage->now_us + us;
+	unsigned turns = 0;
+
+	buf_printf(&stage->transcript, "! %.1f s pass\n",
+		   (double)us / (double)SECOND);
+	while (stage->session != NULL && !stage_has_failed(stage)) {
+		uint64_t deadline = session_deadline(stage->session);
+
+		if (deadline == 0 || deadline > until)
+			break;
+		if (deadline > stage->now_us) {
+			stage->now_us = deadline;
+			turns = 0;
+		} else if (++turns > 8) {
+			stage_fail(stage, "a deadline passes again and again");
+		}
+		give(stage, (struct session_event){ .kind = SESSION_TIMER });
+		stage_settle(stage);
+	}
+	stage->now_us = until;
+}
+
+void
+stage_drain(struct stage *stage)
+{
+	buf_append(&stage->transcript, SPAN_LIT("! drain\n"));
+	give(stage, (struct session_event){ .kind = SESSION_DRAIN });
+}

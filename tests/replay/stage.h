@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stage: one session of the gate, and a whole world around it, in memory: a
+ * client, a backend, a second one, DNS, a disk, a spool, and a clock that
+ * moves only when it is told to.
+ *
+ * It is a driver of proxy/session like the worker, and watches, at every step
+ * and for every script, what the gate promises (design section 1):
+ *
+ * - no 2xx to the end of data before the backend's own to the whole message;
+ * - the message that reaches a backend is the client's, without the fields
+ *   that the verdict line calls stripped, behind fields of ours;
+ * - one verdict line for each end of data, written before the reply leaves;
+ * - a side is connected once at a time, and closed when the session ends;
+ * - octets lent out stay what they are until they are given back;
+ * - memory is bounded; whoever is waited for is waited for until a deadline.
+ *
+ * The first thing found wrong is kept in `fault`; nothing moves after that.
+ */
+#ifndef TESTS_REPLAY_STAGE_H
+#define TESTS_REPLAY_STAGE_H
+
+#include "proxy/session.h"
+#include "proxy/zone.h"
+#include "tests/replay/heard.h"
+#include "tests/replay/letter.h"
+
+#define STAGE_BACKENDS_MAX 8
+#define STAGE_QUESTIONS_MAX 512
+#define STAGE_EVENTS_MAX 64
+
+/* How what a party says is cut into pieces. */
+enum chunking { CHUNK_LINES, CHUNK_GROUPS, CHUNK_OCTETS, CHUNK_RANDOM };
+
+struct party {
+	struct buf unsaid; /* said in the script, not delivered yet */
+	struct heard heard;
+	bool is_skipping;
+	bool is_open;       /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
+	bool is_connecting; /* the outcome was not told yet */
+	bool is_up;
+	bool has_ended;    /* the party closed by itself */
+	bool is_sending;   /* SESSION_SENT is owed */
+	bool is_stalled;   /* it does not read: no SESSION_SENT */
+	unsigned refusals; /* connects that will fail */
+	bool is_hanging;   /* connects are not answered */
+	/* The dialogue as a bystander follows it. */
+	struct letter letter;
+	struct buf reply;    /* the line being said or heard */
+	struct buf command;  /* to a backend: the line being heard */
+	bool is_data_asked;  /* DATA was heard */
+	bool is_final_asked; /* a whole message was heard */
+};
+
+/* Octets that the session lent out. */
+struct loan {
+	bool is_out;
+	bool is_held; /* by the script: not given back yet */
+	struct span lent;
+	struct buf copy;
+};
+
+struct question {
+	struct span name;
+	enum dns_type type;
+	uint64_t ticket;
+};
+
+/* What stays as it is from one play to the next. Borrowed. */
+struct stage_props {
+	const struct conf *conf;
+	const struct zone *zone;
+	const struct domain_psl *psl;
+	struct dkim_engine *dkim;
+};
+
+struct stage {
+	enum chunking chunking;
+	uint64_t random;
+	uint64_t now_us;
+
+	struct stage_props props;
+	struct ehlo probed[STAGE_BACKENDS_MAX];
+	struct stats stats;
+	struct session_host host;
+	struct session_peer peer;
+	char id[8];
+	unsigned connections;
+	struct session *session; /* NULL before the first and after the last */
+	struct party party[SIDE_COUNT];
+
+	struct question questions[STAGE_QUESTIONS_MAX];
+	size_t question_count;
+	bool is_dns_held;
+
+	struct buf disk;
+	struct loan writing;
+	uint64_t writing_at;
+	bool is_disk_full;
+	bool is_disk_broken;
+	bool is_reading;
+	uint64_t reading_at;
+	size_t reading_n;
+
+	struct loan spooling;
+	bool does_spool_fail;
+	struct buf verdict;  /* the last line */
+	struct buf verdicts; /* all lines */
+	bool is_verdict_new;
+
+	enum log_event events[STAGE_EVENTS_MAX];
+	size_t event_count, events_seen;
+
+	/* The bystander's books. */
+	unsigned data_ends, lines;
+	bool is_reply_due; /* the end of data has no reply yet */
+	bool is_line_due;  /* … and its line is not written yet */
+	bool is_taken;     /* a backend said 2xx to the whole message */
+	struct letter_change change; /* of the message that reached one */
+	bool has_arrived;
+
+	struct buf transcript;
+	struct buf fault;
+};
+
+void stage_init(struct stage *stage, const struct stage_props *props,
+		enum chunking chunking, uint64_t seed);
+void stage_fini(struct stage *stage);
+
+/* A client connects. */
+void stage_start(struct stage *stage);
+
+/* A party says this; it is delivered when it can be. */
+void stage_say(struct stage *stage, enum session_side side, struct span octets);
+
+/* Its end of the connection is closed; error is 0, or a negative errno. */
+void stage_hang_up(struct stage *stage, enum session_side side, int error);
+
+/* Everything that can happen now happens. */
+void stage_settle(struct stage *stage);
+
+/* Time passes. */
+void stage_wait(struct stage *stage, uint64_t us);
+
+void stage_drain(struct stage *stage);
+
+static inline bool
+stage_has_failed(const struct stage *stage)
+{
+	return stage->fault.n > 0;
+}
+
+void stage_fail(struct stage *stage, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Octets of a party ("C", "b" …), line by line, into the transcript. */
+void stage_write(struct stage *stage, char name, struct span octets);
+
+/* Printable, with \xNN where it is not. */
+void stage_show(struct buf *buf, struct span octets);
+
+#endif
