@@ -175,6 +175,13 @@ backend_is_alive(const struct backend *backend)
 	return backend->state != BACKEND_NONE && backend->state != BACKEND_LOST;
 }
 
+/* Whether the address it was tried at is the last one it has. */
+static inline bool
+backend_is_last(const struct backend *backend)
+{
+	return backend->address + 1 >= backend->conf->address_count;
+}
+
 /* When it is taken as dead, on the caller's clock; 0 for never. */
 uint64_t backend_deadline(const struct backend *backend);
 

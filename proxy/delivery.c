@@ -27,7 +27,7 @@ count_action(struct session *session, const char *action, bool is_accepted)
 {
 	static const struct {
 		const char *action;
-		enum stat stat;
+		enum counter stat;
 	} stats[] = {
 		{ "relay", STAT_RELAYED },       { "tag", STAT_TAGGED },
 		{ "subject", STAT_TAGGED },      { "divert", STAT_DIVERTED },
@@ -313,7 +313,7 @@ delivery_lost(struct session *session, enum session_side side)
 	if (side != session->delivery.side)
 		return;
 	if (is_untouched && leg->failure == EVENT_BACKEND_DOWN &&
-	    leg->address + 1 < leg->conf->address_count) {
+	    !backend_is_last(leg)) {
 		session->delivery.step = DELIVERY_ENVELOPE;
 		session_reach(session, side, leg->index, leg->address + 1);
 	} else if (is_untouched && leg->failure == EVENT_BACKEND_LOST &&

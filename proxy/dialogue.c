@@ -362,6 +362,11 @@ take_identity(struct session *session, const struct command *command)
 	buf_reset(&session->login);
 	buf_append(&session->login, xclient.login);
 	session->is_authenticated = session->login.n > 0;
+	session->client.login = buf_span(&session->login);
+	if (session->is_authenticated)
+		session->client.given |= XCLIENT_LOGIN;
+	else
+		session->client.given &= ~(unsigned)XCLIENT_LOGIN;
 	session->identity_kind = "xclient";
 	session->identity.client = session->client;
 	session->identity.is_name_known = true;
@@ -659,8 +664,7 @@ try_next_address(struct session *session)
 {
 	const struct backend *leg = &session->backend;
 
-	if (leg->failure != EVENT_BACKEND_DOWN ||
-	    leg->address + 1 >= leg->conf->address_count)
+	if (leg->failure != EVENT_BACKEND_DOWN || backend_is_last(leg))
 		return false;
 	session_reach(session, SIDE_BACKEND, leg->index, leg->address + 1);
 	return true;

@@ -26,7 +26,7 @@ session_enter(struct session *session, enum session_phase phase)
 }
 
 void
-session_count(struct session *session, enum stat stat, uint64_t n)
+session_count(struct session *session, enum counter stat, uint64_t n)
 {
 	session->host->stats->count[stat] += n;
 }

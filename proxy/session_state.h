@@ -121,7 +121,7 @@ uint64_t session_now(const struct session *session);
 void session_act(struct session *session, struct session_action action);
 void session_log(struct session *session, enum log_event event,
 		 const char *reason);
-void session_count(struct session *session, enum stat stat, uint64_t n);
+void session_count(struct session *session, enum counter stat, uint64_t n);
 struct backend *session_leg(struct session *session, enum session_side side);
 struct span session_input(const struct session *session);
 void session_consume(struct session *session, size_t n);

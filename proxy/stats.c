@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 const char *
-stat_name(enum stat stat)
+stat_name(enum counter stat)
 {
 	static const char *const names[STAT_COUNT] = {
 #define X(name, text, meaning) [STAT_##name] = (text),

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* clang-format off */
-enum stat {
+enum counter {
 #define X(name, text, meaning) STAT_##name,
 #include "proxy/stats.def"
 #undef X
@@ -23,7 +23,7 @@ struct stats {
 	uint64_t count[STAT_COUNT];
 };
 
-const char *stat_name(enum stat stat);
+const char *stat_name(enum counter stat);
 
 /* A shared mapping of one slice per worker, for the master to make before it
  * forks; NULL (errno) without memory. */
