@@ -215,14 +215,12 @@ json_base64(struct json *json, struct span octets)
 			group |= (uint32_t)octets.p[i + 1] << 8;
 		if (left > 2)
 			group |= octets.p[i + 2];
-		for (size_t k = 0; k < 4; k++)
-			buf_append_octet(
-				json->out,
-				k > left
-					? '='
-					: (uint8_t)
-						  digits[group >> (18 - 6 * k) &
-							 0x3f]);
+		for (size_t k = 0; k < 4; k++) {
+			char digit = digits[group >> (18 - 6 * k) & 0x3f];
+
+			buf_append_octet(json->out,
+					 k > left ? '=' : (uint8_t)digit);
+		}
 	}
 	put(json, "\"");
 }

@@ -181,7 +181,7 @@ static void
 write_message(struct spool_writer *writer)
 {
 	const struct verdict *verdict = writer->verdict;
-	struct span domains[FROM_DOMAINS_MAX];
+	struct span domains[FROM_DOMAINS_MAX] = { SPAN_NONE };
 	size_t count = verdict == NULL ? 0 : verdict->authors;
 
 	for (size_t i = 0; i < count; i++)
@@ -535,6 +535,18 @@ write_times(struct spool_writer *writer)
 	json_object_end(&writer->json);
 }
 
+/* Nothing evaluates ARC yet; "none" alone would be a claim about the chain. */
+static void
+write_arc(struct spool_writer *writer)
+{
+	json_key(&writer->json, "arc");
+	json_object(&writer->json);
+	text(writer, "result", SPAN_LIT("none"));
+	json_key(&writer->json, "evaluated");
+	json_bool(&writer->json, false);
+	json_object_end(&writer->json);
+}
+
 /* --- the line ----------------------------------------------------------- */
 
 void
@@ -553,8 +565,7 @@ spool_line_write(struct spool_writer *writer)
 	write_message(writer);
 	write_spf(writer);
 	write_dkim(writer);
-	/* ARC is not evaluated yet: not "none", which would be a claim. */
-	nothing(writer, "arc");
+	write_arc(writer);
 	write_dmarc(writer);
 	write_signals(writer);
 	write_action(writer);

@@ -106,11 +106,11 @@ def delivered(number):
 
 def show_delivered(number):
     envelope, octets = delivered(number)
-    print(f"  the mail server got: MAIL FROM:<{envelope['from']}> "
-          f"RCPT TO:<{', '.join(envelope['rcpt'])}> "
-          f"client {envelope['client']['ip']}")
-    for line in octets.decode("utf-8", "replace").split("\r\n\r\n")[0] \
-                      .split("\r\n"):
+    recipients = ", ".join(each["address"] for each in envelope["recipients"])
+    print(f"  the mail server got: MAIL FROM:<{envelope['from']['address']}> "
+          f"RCPT TO:<{recipients}>, client {envelope['client']['ip']}")
+    header = octets.decode("utf-8", "replace").split("\r\n\r\n")[0]
+    for line in header.split("\r\n"):
         print(f"    | {line}")
 
 

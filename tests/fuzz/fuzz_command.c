@@ -33,6 +33,7 @@ check_contract(const struct command *command, struct span line)
 		check_inside(parameter->value, line);
 		assert(parameter->keyword.n > 0);
 		assert(parameter->has_value == (parameter->value.n > 0));
+		assert(span_find(parameter->value, '=') == parameter->value.n);
 		/* The first of that name, so the only one. */
 		assert(command_parameter(command, parameter->keyword) ==
 		       parameter);

@@ -49,7 +49,6 @@ decode(struct decoded *decoded, struct pieces pieces, bool is_normalising)
 		feed(decoded, piece);
 }
 
-/* All but a CR, or a dot and maybe a CR, has been given out. */
 static void
 check_same(const struct decoded *a, const struct decoded *b)
 {
@@ -77,6 +76,25 @@ check_end(const struct decoded *decoded, struct span wire)
 		taken = (size_t)(found - wire.p) + end.n;
 	assert(decoded->has_ended == (taken > 0));
 	assert(!decoded->has_ended || decoded->taken == taken);
+}
+
+/* What is a fault shows from its neighbours alone. */
+static void
+check_faults(const struct decoded *decoded, struct span taken)
+{
+	unsigned faults = 0;
+
+	for (size_t i = 0; i < taken.n; i++) {
+		uint8_t c = taken.p[i];
+
+		if (c == '\0')
+			faults |= DATA_FAULT_NUL;
+		if (c == '\n' && (i == 0 || taken.p[i - 1] != '\r'))
+			faults |= DATA_FAULT_BARE_LF;
+		if (c == '\r' && taken.p[i + 1] != '\n')
+			faults |= DATA_FAULT_BARE_CR;
+	}
+	assert(decoded->decoder.faults == faults);
 }
 
 /* Whether every dot at a line's start is doubled, up to the end of data. */
@@ -159,6 +177,7 @@ check_wire(struct pieces pieces, bool is_normalising)
 	check_end(&decoded, pieces.octets);
 	if (decoded.has_ended) {
 		taken = span_first(pieces.octets, decoded.taken);
+		check_faults(&decoded, taken);
 		pieces.octets = buf_span(&decoded.message);
 		is_clean = check_message(pieces, &wire);
 		/* A fault never gets lost, and never through. */

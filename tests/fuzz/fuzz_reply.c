@@ -60,6 +60,43 @@ check_relay(const struct reply *reply)
 	buf_fini(&buf);
 }
 
+/* The line that *wire starts with, with its CR LF; *wire is moved behind. */
+static struct span
+take_line(struct span *wire)
+{
+	size_t n = span_find(*wire, '\n') + 1;
+	struct span line = span_first(*wire, n);
+
+	*wire = span_after(*wire, n);
+	return line;
+}
+
+/* What is relayed is what came, but for "250" alone, which gets its space. */
+static void
+check_unchanged(const struct reply *reply, struct span wire)
+{
+	struct span relayed;
+	struct buf buf;
+
+	buf_init(&buf, ROOM);
+	assert(reply_relay(&buf, reply));
+	relayed = buf_span(&buf);
+	while (wire.n > 0 && relayed.n > 0) {
+		struct span came = take_line(&wire);
+		struct span went = take_line(&relayed);
+
+		if (came.n == sizeof("250\r\n") - 1) {
+			assert(span_equal(span_first(came, 3),
+					  span_first(went, 3)));
+			came = SPAN_LIT(" \r\n");
+			went = span_after(went, 3);
+		}
+		assert(span_equal(came, went));
+	}
+	assert(wire.n == 0 && relayed.n == 0);
+	buf_fini(&buf);
+}
+
 /* What of an EHLO reply is understood, is said again. */
 static void
 check_ehlo(const struct reply *reply)
@@ -104,6 +141,7 @@ read_replies(struct buf *pending, struct buf *out)
 		assert(in.n < before.n);
 		check_contract(&reply);
 		check_relay(&reply);
+		check_unchanged(&reply, span_first(before, before.n - in.n));
 		check_ehlo(&reply);
 		assert(reply_relay(out, &reply));
 	}

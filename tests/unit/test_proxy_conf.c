@@ -370,6 +370,9 @@ static const struct {
 	  { "1: workers: expected auto or a number, from 1 to 1024, found "
 	    "\"0\"\n" } },
 	{ "workers = -1", { "1: workers: expected auto or a number" } },
+	{ "workers = 1025", { "1: workers: expected auto or a number" } },
+	{ "eval-timeout = 10m\nbody-memory = 1048577k",
+	  { "2: body-memory: expected a size" } },
 	{ "message-size = 50MB\n\n\nbody-disk = 9999999999999999999P",
 	  { "1: message-size: expected a size such as \"256k\", from 1k to "
 	    "1T, found \"50MB\"\n",
@@ -515,7 +518,7 @@ test_11_lines_are_counted_through_comments_and_lists(void **state)
 	(void)state;
 	buf_init(&faults, OUTPUT_MAX);
 	assert_null(read_span(
-		SPAN_LIT("/* a\n b\n */ # c\n// d \" {\n\n"
+		SPAN_LIT("/*/ a = 1\n b\n */ # c\n// d \" {\n\n"
 			 "dmarc {\r\n authserv-id = {\n a.example, /*\n*/\n"
 			 "# }\n b.example }\n  mode = \"/* \\\" # */\"\n}\n"),
 		CONF_TOOL, &faults));

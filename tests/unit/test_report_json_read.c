@@ -53,9 +53,6 @@ static const char *const bad[] = {
 	"{\"a\":\"\n\"}",
 	"{\"a\":\"b}",
 	"{\"a\":1}{\"a\":1}",
-	"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]"
-	"]]"
-	"]]]]]]]]]]]}",
 };
 
 static bool
@@ -80,6 +77,28 @@ test_01_whole_lines(void **state)
 	for (size_t i = 0; i < CASES(bad); i++)
 		if (is_object(bad[i]))
 			fail_msg("taken: %s", bad[i]);
+}
+
+/* As deep as JSON_READ_DEPTH, and no deeper. */
+static void
+test_06_depth(void **state)
+{
+	(void)state;
+	for (size_t depth = 1; depth < 3 * JSON_READ_DEPTH; depth++) {
+		struct buf text;
+
+		buf_init(&text, 4096);
+		buf_append(&text, SPAN_LIT("{\"a\":"));
+		for (size_t i = 1; i < depth; i++)
+			buf_append_octet(&text, '[');
+		buf_append_octet(&text, '1');
+		for (size_t i = 1; i < depth; i++)
+			buf_append_octet(&text, ']');
+		buf_append_octet(&text, '}');
+		assert_true(json_is_object(buf_span(&text)) ==
+			    (depth <= JSON_READ_DEPTH));
+		buf_fini(&text);
+	}
 }
 
 /* A line cut anywhere is no line. */
@@ -184,6 +203,7 @@ main(void)
 		cmocka_unit_test(test_03_paths),
 		cmocka_unit_test(test_04_shown),
 		cmocka_unit_test(test_05_resynchronise),
+		cmocka_unit_test(test_06_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

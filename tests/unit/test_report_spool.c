@@ -282,7 +282,7 @@ test_01_a_whole_line(void **state)
 		"\"selector\":\"s1\",\"algorithm\":\"ed25519-sha256\","
 		"\"bits\":256,\"aligned\":true,\"unsigned_octets\":7,"
 		"\"reason\":\"body hash\"}],"
-		"\"arc\":null,"
+		"\"arc\":{\"result\":\"none\",\"evaluated\":false},"
 		"\"dmarc\":{\"result\":\"fail\",\"policy\":\"reject\","
 		"\"domain\":\"sender.example\","
 		"\"record\":\"v=DMARC1; p=reject; "
@@ -393,7 +393,9 @@ test_04_several_authors(void **state)
 	sample->verdict.author[1].is_spf_aligned = true;
 	sample->verdict.deciding = 1;
 	sample->verdict.override = NULL;
+	sample->record.rule = "mode";
 	line = format(sample);
+	assert_at(line, "rule", "\"mode\"");
 	assert_at(line, "header_from", "\"other.example\"");
 	assert_at(line, "from_domains",
 		  "[\"news.sender.example\",\"other.example\"]");

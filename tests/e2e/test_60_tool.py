@@ -1,0 +1,515 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""dmarcgatectl as people use it: sink, log, eval, config, help."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e import senders
+from tests.e2e.gate import DMARCGATECTL
+from tests.e2e.process import ROOT, Process, free_port, scratch
+from tests.e2e.smtp import Client, proxy_v1, proxy_v2
+
+
+def run(*words, stdin="", status=0):
+    """stdout of a command that ends with this status."""
+    done = subprocess.run([DMARCGATECTL, *words], input=stdin, text=True,
+                          capture_output=True, check=False, timeout=60)
+    assert done.returncode == status, (done.stdout, done.stderr)
+    if 64 <= status:
+        assert done.stderr.count("\n") >= 1 and not done.stdout
+    return done.stdout
+
+
+# --- sink ------------------------------------------------------------------
+
+
+class Sink(Process):
+    def __init__(self, *words):
+        self.home = scratch("sink")
+        super().__init__([DMARCGATECTL, "sink", "--listen", "127.0.0.1:0",
+                          "--directory", self.home, *words],
+                         self.home / "output")
+        self.wait_for(lambda: "listening on" in self.text())
+        self.port = int(self.text().split("listening on ")[1]
+                        .split()[0].rsplit(":")[-1])
+
+    def mail(self, number):
+        """Envelope and octets of a mail, counted from 1."""
+        envelope = json.loads((self.home / f"{number:06}.json").read_text())
+        assert envelope["number"] == number
+        octets = (self.home / f"{number:06}.eml").read_bytes()
+        assert envelope["octets"] == len(octets)
+        return envelope, octets
+
+
+@pytest.fixture
+def sink():
+    started = []
+
+    def start(*words):
+        started.append(Sink(*words))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+MESSAGE = b"From: <a@a.example>\r\n\r\n.\r\n..\r\nBody\r\n"
+
+
+def test_a_mail_as_it_was_sent(sink):
+    taker = sink()
+    with Client(taker.port) as client:
+        client.ehlo("mx.sender.example")
+        assert {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN",
+                "ENHANCEDSTATUSCODES", "XCLIENT"} <= set(client.extensions)
+        client.send(b"MAIL FROM:<alice@sender.example> SIZE=40 BODY=8BITMIME"
+                    b"\r\nRCPT TO:<bob@backend.example> NOTIFY=NEVER\r\n"
+                    b"RCPT TO:<\"e v\"@backend.example>\r\nDATA\r\n")
+        assert [client.reply().code for _ in range(4)] == [250, 250, 250, 354]
+        client.send(MESSAGE.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        assert client.expect(250).text.startswith("2.0.0 Ok: mail 1")
+    envelope, octets = taker.mail(1)
+    assert octets == MESSAGE
+    assert envelope["client"]["via"] == "direct"
+    assert envelope["client"]["ip"] == "127.0.0.1"
+    assert envelope["helo"] == "mx.sender.example" and envelope["extended"]
+    assert envelope["from"] == {"address": "alice@sender.example",
+                                "parameters": ["SIZE=40", "BODY=8BITMIME"]}
+    assert envelope["recipients"] == [
+        {"address": "bob@backend.example", "parameters": ["NOTIFY=NEVER"]},
+        {"address": '"e v"@backend.example', "parameters": []}]
+    # and for people
+    shown = taker.text()
+    assert "client  127.0.0.1 port " in shown and "(direct)" in shown
+    assert "from    <alice@sender.example> SIZE=40" in shown
+    assert "\n\nFrom: <a@a.example>\n\n.\n..\nBody\n----\n" in shown
+    assert taker.stop() == 0
+
+
+def test_a_mail_octet_by_octet(sink):
+    taker = sink("--proxy", "--quiet")
+    header = proxy_v2("192.0.2.10")
+    with Client(taker.port, greet=False) as client:
+        for octet in (header + b"EHLO a.example\r\nMAIL FROM:<a@a.example>\r\n"
+                      b"RCPT TO:<b@b.example>\r\nDATA\r\n"
+                      + MESSAGE.replace(b"\r\n.", b"\r\n..") + b".\r\n"):
+            client.send(bytes([octet]))
+        codes = [client.reply().code for _ in range(6)]
+    assert codes == [220, 250, 250, 250, 354, 250]
+    envelope, octets = taker.mail(1)
+    assert octets == MESSAGE and envelope["client"]["ip"] == "192.0.2.10"
+
+
+def test_the_client_it_is_told_of(sink):
+    taker = sink("--proxy", "--quiet")
+    for number, header in enumerate([proxy_v1("192.0.2.10"),
+                                     proxy_v2("2001:db8::10")], 1):
+        with Client(taker.port, greet=False) as client:
+            client.send(header)
+            client.expect(220)
+            client.ehlo("a.example")
+            client.deliver("", ["b@b.example"], MESSAGE)
+        envelope, _ = taker.mail(number)
+        assert envelope["client"]["via"] == "proxy"
+        assert envelope["client"]["port"] == 4242
+        assert envelope["from"]["address"] == ""
+        assert envelope["client"]["ip"] == ["192.0.2.10",
+                                            "2001:db8::10"][number - 1]
+    with Client(taker.port, greet=False) as client:
+        client.send(b"EHLO no.proxy.example\r\n")
+        client.expect_end()
+    assert "---- mail" not in taker.text()
+
+
+def test_xclient(sink):
+    taker = sink("--quiet")
+    with Client(taker.port) as client:
+        client.ehlo("gate.example")
+        assert client.command("XCLIENT FOO=1").code == 501
+        client.command("XCLIENT ADDR=IPV6:2001:db8::7 PORT=99 NAME=[TEMPUNAVAIL]"
+                       " HELO=mx.sender.example LOGIN=al+2Bice")
+        assert client.command("MAIL FROM:<>").code == 503
+        client.ehlo("mx.sender.example")
+        client.deliver("a@a.example", ["b@b.example"], b"")
+    envelope, octets = taker.mail(1)
+    assert octets == b""
+    assert envelope["client"] == {
+        "via": "xclient", "ip": "2001:db8::7", "port": 99, "name": None,
+        "name_is_temporary": True, "helo": "mx.sender.example",
+        "login": "al+ice"}
+
+
+def test_what_the_sink_refuses(sink):
+    taker = sink("--quiet")
+    with Client(taker.port) as client:
+        client.command("HELO a.example")
+        client.command("MAIL FROM:<a@a.example>")
+        client.command("RCPT TO:<b@b.example>")
+        client.command("DATA")
+        client.send(b"a\nb\r\n.\r\n")
+        assert client.reply().code == 550
+        assert client.command("RCPT TO:<b@b.example>").code == 503
+        assert client.command("FROB").code == 500
+    assert not list(taker.home.glob("*.eml"))
+
+
+def test_several_at_once_and_a_count(sink):
+    taker = sink("--quiet", "--count", "3")
+    clients = [Client(taker.port) for _ in range(3)]
+    for client in clients:
+        client.ehlo("a.example")
+        client.command("MAIL FROM:<a@a.example>")
+        client.command("RCPT TO:<b@b.example>")
+        client.command("DATA")
+    for client in reversed(clients):
+        client.send(MESSAGE + b"." + b"\r\n")
+        client.expect(250)
+        client.close()
+    taker.child.wait(10)
+    assert taker.stop() == 0
+    assert len(list(taker.home.glob("*.json"))) == 3
+
+
+# --- log -------------------------------------------------------------------
+
+
+def line(number, **changes):
+    """A verdict line in short."""
+    record = {"v": 1, "time": f"2026-11-21T12:00:{number:02}.123456Z",
+              "id": f"id{number}", "client": {"ip": "192.0.2.10"},
+              "envelope": {"from": "alice@sender.example",
+                           "rcpt": ["bob@backend.example"]},
+              "header_from": "sender.example",
+              "spf": {"result": "softfail", "domain": "sender.example"},
+              "dkim": [], "dmarc": {"result": "fail", "policy": "reject"},
+              "action": "reject", "otherwise": None,
+              "reply": "550 5.7.1 DMARC"}
+    return json.dumps({**record, **changes}, separators=(",", ":")) + "\n"
+
+
+def test_log_in_words_and_raw():
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    path.write_text(
+        line(1)
+        + line(2, action="relay", otherwise="reject", dkim=[
+            {"result": "fail", "domain": "a.example"},
+            {"result": "pass", "domain": "b.example"}],
+            envelope={"from": "", "rcpt": ["a@b", "c@d", "e@f", "g@h"]})
+        + line(3, header_from="x\x1b[2J"))
+    words = run("log", "--spool", spool).splitlines()
+    assert words[0] == (
+        "2026-11-21T12:00:01Z reject 192.0.2.10 from=sender.example "
+        "dmarc=fail(p=reject) spf=softfail(sender.example) dkim=none "
+        "<alice@sender.example> -> <bob@backend.example> "
+        '"550 5.7.1 DMARC" id=id1')
+    assert "relay(otherwise reject)" in words[1]
+    assert "dkim=pass(b.example)/2" in words[1]
+    assert "<> -> <a@b> <c@d> +2" in words[1]
+    assert "from=x\\u001b[2J" in words[2] and len(words) == 3
+    assert run("log", "--json", "--spool", path) == path.read_text()
+    configured = spool / "proxy.conf"
+    configured.write_text(f'spool {{ directory = "{spool}" }}\n')
+    assert run("log", "-c", configured) == "\n".join(words) + "\n"
+
+
+def test_log_passes_over_torn_lines():
+    spool = scratch("log")
+    torn = line(2)[:100]
+    (spool / "verdict.log").write_text(
+        line(1) + torn + line(3) + torn + "\n" + "\n" + line(4) + torn)
+    done = subprocess.run([DMARCGATECTL, "log", "--json", "--spool", spool],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout == line(1) + line(3) + line(4)
+    assert "3 torn or foreign lines" in done.stderr
+
+
+class Follower(Process):
+    def __init__(self, spool, *words):
+        super().__init__([DMARCGATECTL, "log", "--json", "--follow", "--spool",
+                          spool, *words], scratch("follow") / "output")
+
+    def expect(self, text):
+        self.wait_for(lambda: text in self.text(), what=f"show {text!r}")
+
+
+def append(path, text):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_log_follow():
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    follower = Follower(spool)  # before there is a file
+    try:
+        append(path, line(1))
+        follower.expect(line(1))
+        # a line is shown when it is whole
+        append(path, line(2)[:50])
+        time.sleep(0.6)
+        assert '"id2"' not in follower.text()
+        append(path, line(2)[50:])
+        follower.expect(line(1) + line(2))
+        # a new file under the name; the last line of the old one is not lost
+        path.rename(spool / "verdict.log.1")
+        append(spool / "verdict.log.1", line(3))
+        append(path, line(4))
+        follower.expect(line(2) + line(3) + line(4))
+        # cut to nothing and written anew
+        path.write_text("")
+        time.sleep(0.6)
+        append(path, line(5))
+        follower.expect("truncated")
+        follower.expect(line(5))
+    finally:
+        assert follower.stop() == -signal.SIGTERM
+
+
+def test_log_follow_only_what_is_new():
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    path.write_text(line(1) + line(2)[:30])
+    follower = Follower(spool, "--new")
+    try:
+        time.sleep(0.6)
+        append(path, line(2)[30:] + line(3))
+        follower.expect(line(3))
+        assert follower.text() == line(3)
+    finally:
+        follower.stop()
+
+
+def test_log_without_a_log():
+    run("log", "--spool", "/nonexistent", status=66)
+    run("log", "surplus", status=64)
+
+
+# --- eval ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", name="zone_file")
+def make_zone_file():
+    path = scratch("eval") / "zone"
+    path.write_text(senders.zone())
+    return path
+
+
+@pytest.fixture(name="write")
+def make_write():
+    home = scratch("eval")
+
+    def write(octets, name="message"):
+        (home / name).write_bytes(octets)
+        return home / name
+
+    return write
+
+
+def judge(zone_file, *words, status=0, stdin=""):
+    return json.loads(run("eval", "--json", "--zone", zone_file, *words,
+                          status=status, stdin=stdin))
+
+
+def test_eval_says_the_disposition(zone_file, write):
+    for policy, status in [("reject", 2), ("quarantine", 1), ("none", 0)]:
+        forged = write(senders.message(f"alice@{policy}.example"))
+        verdict = judge(zone_file, "--ip", senders.BAD, "--helo", "x.example",
+                        "--mail-from", f"alice@{policy}.example", forged,
+                        status=status)
+        assert verdict["dmarc"]["result"] == "fail"
+        assert verdict["dmarc"]["policy"] == policy
+        assert verdict["disposition"] == policy
+        assert verdict["spf"]["result"] == "fail"
+        assert verdict["action"] == {"reject": "reject", "quarantine": "tag",
+                                     "none": "relay"}[policy]
+
+
+def test_eval_by_spf_and_by_dkim(zone_file, write):
+    plain = senders.message("alice@reject.example")
+    verdict = judge(zone_file, "--ip", senders.GOOD, "--helo", "x.example",
+                    "--mail-from", "<alice@reject.example>", write(plain))
+    assert verdict["spf"]["aligned"] and verdict["dmarc"]["result"] == "pass"
+    assert verdict["envelope"]["from"] == "alice@reject.example"
+    signed = senders.sign(plain, "reject.example")
+    verdict = judge(zone_file, write(signed))
+    assert verdict["spf"]["result"] == "none" and verdict["client"]["ip"] is None
+    assert verdict["dkim"][0]["result"] == "pass"
+    assert verdict["dkim"][0]["aligned"] and verdict["dkim"][0]["bits"] == 2048
+    assert verdict["dmarc"]["org_domain"] == "reject.example"
+    # The same with LF, as files have it, and by standard input.
+    unix = signed.replace(b"\r\n", b"\n")
+    assert judge(zone_file, write(unix))["dkim"][0]["result"] == "pass"
+    assert judge(zone_file, "-", stdin=unix.decode())["dkim"][0]["result"] == \
+        "pass"
+
+
+def test_eval_of_the_null_sender(zone_file, write):
+    verdict = judge(zone_file, "--ip", senders.GOOD, "--helo",
+                    "reject.example", "--mail-from", "<>",
+                    write(senders.message("alice@reject.example")))
+    assert verdict["envelope"]["from"] == ""
+    assert verdict["spf"]["domain"] == "reject.example"
+    assert verdict["spf"]["scope"] == "mfrom" and verdict["spf"]["aligned"]
+
+
+def test_eval_explains_itself(zone_file, write):
+    text = run("eval", "--zone", zone_file, "--ip", senders.BAD, "--helo",
+               "x.example", "--mail-from", "alice@reject.example",
+               write(senders.message("alice@reject.example")), status=2)
+    for words in ("TXT  _dmarc.reject.example: \"v=DMARC1; p=reject",
+                  "SPF (RFC 7208)", "Result: fail", "has no signature",
+                  "Author domain reject.example; the name exists",
+                  "tree walk (RFC 9989 4.10)", "Policy: p=reject, applied as "
+                  "reject", "dmarc=fail, disposition reject, decided by RFC "
+                  "9989", "The gate would reject this message."):
+        assert words in text
+
+
+def test_eval_asks_a_name_server(nsd, write):
+    server = nsd(senders.zone())
+    verdict = json.loads(run(
+        "eval", "--json", "--dns", f"127.0.0.1:{server.port}",
+        write(senders.sign(senders.message("alice@none.example"),
+                           "none.example"))))
+    assert verdict["dmarc"]["result"] == "pass"
+    assert not verdict["dns"][0]["cached"]
+    text = run("eval", "--dns", f"127.0.0.1:{free_port()}", "-c",
+               write(b"eval-timeout = 300ms\n", "proxy.conf"),
+               write(senders.message("alice@reject.example")), status=3)
+    assert "no answer" in text and "dmarc=temperror" in text
+
+
+def test_eval_by_a_configuration(zone_file, write):
+    conf = write(b'dmarc { mode = monitor on-reject = defer }\n'
+                 b'override lists { client = 203.0.113.0/24 action = accept'
+                 b' reason = mailing_list }\n', "proxy.conf")
+    words = ["-c", conf, "--helo", "x.example", "--mail-from",
+             "alice@reject.example",
+             write(senders.message("alice@reject.example"))]
+    verdict = judge(zone_file, "--ip", senders.BAD, *words)
+    assert verdict["override"] == {"name": "lists", "reason": "mailing_list",
+                                   "instead_of": "reject"}
+    verdict = judge(zone_file, "--ip", "198.51.100.1", *words, status=2)
+    assert verdict["override"] is None and verdict["mode"] == "monitor"
+    assert not verdict["enforced"] and verdict["action"] == "relay"
+    assert verdict["otherwise"] == "defer"
+
+
+def test_eval_at_another_time(zone_file, write):
+    expiring = senders.message("alice@none.example")
+    signed = senders.sign(expiring, "none.example")
+    verdict = judge(zone_file, "--time", "2000-01-01T00:00:00Z", write(signed))
+    assert verdict["time"] == "2000-01-01T00:00:00.000000Z"
+    verdict = judge(zone_file, "--time", "86400", write(signed))
+    assert verdict["time"] == "1970-01-02T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("words, status", [
+    ([], 64),
+    (["/nonexistent"], 66),
+    (["--ip", "x", "/dev/null"], 64),
+    (["--mail-from", "<a", "/dev/null"], 64),
+    (["--time", "yesterday", "/dev/null"], 64),
+    (["--dns", "localhost", "/dev/null"], 64),
+    (["--dns", "127.0.0.1", "--zone", "/dev/null", "/dev/null"], 64),
+    (["--zone", "/nonexistent", "/dev/null"], 66),
+    (["--zone", "/etc/passwd", "/dev/null"], 65),
+    (["-c", "/nonexistent", "/dev/null"], 78),
+])
+def test_eval_of_nothing(words, status):
+    run("eval", *words, status=status)
+
+
+def test_eval_refuses_what_the_gate_refuses(zone_file, write):
+    bare = write(b"From: <a@none.example>\r\n\r\na\rb\r\n")
+    run("eval", "--zone", zone_file, bare, status=65)
+    conf = write(b"line-endings = normalise", "proxy.conf")
+    run("eval", "--zone", zone_file, "-c", conf, bare)
+    large = write(b"X: " + b"y" * 300000 + b"\r\n\r\n")
+    run("eval", "--zone", zone_file, large, status=65)
+
+
+def keys_of(value):
+    """All keys of an object, however deep."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value) | keys_of(list(value.values()))
+
+
+def test_every_key_is_in_the_manual(zone_file, write):
+    conf = write(b'override lists { client = 203.0.113.0/24 action = accept }',
+                 "proxy.conf")
+    message = senders.sign(senders.message("alice@reject.example"),
+                           "none.example")
+    verdict = judge(zone_file, "-c", conf, "--ip", senders.BAD, "--mail-from",
+                    "alice@reject.example", write(message))
+    assert verdict["override"] and verdict["dkim"] and verdict["dns"]
+    manual = (ROOT / "conf" / "dmarcgate-verdict.5").read_text("utf-8")
+    listed = set()
+    for item in re.findall(r"^\.It Cm (.*)$", manual, re.M):
+        listed |= set(item.replace(",", " ").split())
+    tags = set(verdict["dmarc"]["tags"])
+    assert keys_of(verdict) - tags - listed == {"treewalk", "psl"}
+    assert listed - keys_of(verdict) == set()
+
+
+# --- config and help ---------------------------------------------------------
+
+
+def test_config():
+    home = scratch("config")
+    bad = home / "bad.conf"
+    least = (ROOT / "conf" / "minimal.conf").read_text("utf-8")
+    bad.write_text(f"workers = 0\n\nfoo = 1\n{least}")
+    done = subprocess.run([DMARCGATECTL, "config", "check", "-c", bad],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 78 and not done.stdout
+    faults = done.stderr.splitlines()
+    assert faults[0].startswith(f"{bad}:1: workers: expected auto or a number")
+    assert faults[1:] == [f"{bad}:3: foo: unknown setting"]
+    assert run("config", "check", "-c", "conf/minimal.conf") == ""
+    shown = run("config", "show", "-c", "conf/minimal.conf")
+    again = home / "again.conf"
+    again.write_text(shown)
+    assert run("config", "show", "-c", again) == shown
+    run("config", "frob", status=64)
+    run("config", status=64)
+    run("config", "check", "-c", "/nonexistent", status=78)
+
+
+def test_help():
+    listed = run("help")
+    assert run("--help") == listed
+    for word in "eval", "log", "config", "sink", "help":
+        assert f"\n  {word} " in listed
+        assert run("help", word) == run(word, "--help")
+    assert "usage: dmarcgatectl eval [OPTION ...] MESSAGE" in run("help", "eval")
+    run("help", "frob", status=64)
+    run("frob", status=64)
+    run(status=64)
+    run("log", "--spool", status=64)
+    run("log", "--json=1", status=64)
+    run("log", "--json", "--json", status=64)
+    assert run("--version").startswith("dmarcgatectl ")
+
+
+def test_it_ends_when_nobody_reads():
+    spool = scratch("log")
+    (spool / "verdict.log").write_text(line(1) * 5000)
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = subprocess.Popen([DMARCGATECTL, "log", "--spool", spool],
+                             stdout=writer, stderr=subprocess.DEVNULL)
+    os.close(writer)
+    assert child.wait(20) in (-signal.SIGPIPE, 74)
