@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is written about the programs must agree with the programs."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = (ROOT / os.environ.get("DMARCGATE_BUILD", "build")).resolve()
+
+MANUALS = sorted([*ROOT.glob("conf/*.[1-8]"), *BUILD.glob("conf/*.[1-8]")])
+WANTED = ["dmarcgate-verdict.5", "dmarcgate.8", "dmarcgatectl.1",
+          "proxy.conf.5"]
+
+
+def said(*command):
+    return subprocess.run(command, cwd=ROOT, check=True, text=True,
+                          stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE).stdout
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_each_manual_is_there(name):
+    assert name in [manual.name for manual in MANUALS]
+
+
+@pytest.mark.parametrize("manual", MANUALS, ids=lambda manual: manual.name)
+def test_mandoc_finds_no_fault(manual):
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", manual],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    # That other manuals are not installed here is no fault.
+    faults = [line for line in done.stdout.splitlines()
+              if "referenced manual not found" not in line]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_commented_proxy_conf_is_what_the_table_gives():
+    made = said(BUILD / "dmarcgatectl", "config", "example")
+    assert (ROOT / "conf/proxy.conf").read_text("utf-8") == made
+
+
+@pytest.mark.parametrize("name", ["minimal.conf", "proxy.conf", "demo.conf"])
+def test_no_configuration_names_an_unknown_setting(name):
+    """Whether it can run here is another matter (paths, ports, users)."""
+    done = subprocess.run([BUILD / "dmarcgate", "-t", "-c", f"conf/{name}"],
+                          cwd=ROOT, stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, check=False)
+    assert "unknown" not in done.stderr, done.stderr
+
+
+def targets():
+    """The Makefile's targets that are no files."""
+    text = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    return re.search(r"^\.PHONY:(.*)$", text, re.M)[1].split()
+
+
+def test_make_help_names_every_target_that_is_for_people():
+    listed = [line.split()[0] for line in said("make", "help").splitlines()]
+    inner = {"FORCE", "manuals", "tests", "fuzzers", "benches", "lint-now"}
+    assert sorted(listed) == sorted(set(targets()) - inner)
+
+
+def test_readme_names_only_targets_that_there_are():
+    named = re.findall(r"`make ([a-z0-9-]+)",
+                       (ROOT / "README.md").read_text("utf-8"))
+    assert named and not set(named) - set(targets())
+
+
+def test_readme_names_only_files_that_there_are():
+    links = re.findall(r"\]\(([^)#:]+)\)",
+                       (ROOT / "README.md").read_text("utf-8"))
+    assert not [link for link in links if not (ROOT / link).exists()]
