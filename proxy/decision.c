@@ -91,15 +91,15 @@ append_spf(const struct verdict *verdict, struct buf *text)
 static void
 append_dkim(const struct verdict *verdict, struct buf *text)
 {
-	const struct dkim_signature *shown = NULL;
+	const struct dkim_signature *shown = verdict->dkim;
 
 	if (verdict->dkim_count == 0) {
 		buf_append(text, SPAN_LIT("no DKIM signature"));
 		return;
 	}
-	for (size_t i = 0; i < verdict->dkim_count; i++)
-		if (shown == NULL || (verdict->dkim[i].result == DKIM_PASS &&
-				      shown->result != DKIM_PASS))
+	for (size_t i = 1; i < verdict->dkim_count; i++)
+		if (shown->result != DKIM_PASS &&
+		    verdict->dkim[i].result == DKIM_PASS)
 			shown = &verdict->dkim[i];
 	buf_printf(text, "DKIM %s", dkim_result_name(shown->result));
 	if (shown->domain.n > 0) {
