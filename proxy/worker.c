@@ -165,8 +165,9 @@ open_doors(struct worker *worker)
 		accept_arm(&worker->acceptors[i]);
 	/* A master that does not read has died: the other pipe tells. */
 	(void)!write(worker->setup->ready, &octet, 1);
-	log_printf(EVENT_STARTED, "worker=%u pid=%ld", worker->setup->number,
-		   (long)getpid());
+	log_printf(EVENT_STARTED, "worker=%u pid=%ld sessions-max=%zu",
+		   worker->setup->number, (long)getpid(),
+		   worker->doors.connections_max);
 }
 
 static void

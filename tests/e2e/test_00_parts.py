@@ -2,6 +2,7 @@
 """The ground the other tests stand on: do the real parts run here?"""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import dns.rcode
 import pytest
 
 from tests.e2e import parts, process
+from tests.e2e.gate import Gate
 from tests.e2e.smtp import Client, encode, proxy_v1, proxy_v2
 
 MESSAGE = (b"From: Alice <alice@sender.example>\r\n"
@@ -182,6 +184,35 @@ def test_what_a_killed_test_left_is_removed(directory):
     left.mkdir()
     assert process.scratch("another").exists()
     assert directory.exists() and not left.exists()
+
+
+def test_a_gate_that_is_refused_says_why():
+    with pytest.raises(RuntimeError, match="no-such-setting"):
+        Gate(backend=1, top={"no-such-setting": 1})
+
+
+def test_a_gate_that_ends_badly_is_noticed():
+    running = Gate(backend=1)
+    running.signal(signal.SIGKILL)
+    with pytest.raises(AssertionError, match="exit status -9"):
+        running.stop()
+
+
+def test_what_a_sanitizer_says_is_noticed():
+    running = Gate(backend=1)
+    with open(running.process.output, "a", encoding="ascii") as events:
+        events.write("==1==ERROR: AddressSanitizer: heap-use-after-free\n")
+    with pytest.raises(AssertionError, match="heap-use-after-free"):
+        running.stop()
+
+
+def test_a_verdict_line_that_is_torn_is_noticed(gate):
+    running = gate(backend=1)
+    (running.spool / "verdict.log").write_bytes(b'{"v":1,"action":"relay"}\n')
+    assert len(running.verdicts()) == 1
+    (running.spool / "verdict.log").write_bytes(b'{"v":1,"acti')
+    with pytest.raises(AssertionError, match="torn"):
+        running.verdicts()
 
 
 def test_free_ports_are_free(port):

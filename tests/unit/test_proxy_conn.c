@@ -361,6 +361,32 @@ lingering_reads_only_so_much(void **state)
 	scene_end(&scene);
 }
 
+/* While the last octets are being sent, too: who floods meanwhile is not read
+ * for ever. */
+static void
+flushing_reads_only_so_much(void **state)
+{
+	uint8_t *octets = calloc(1, 65536);
+	struct scene scene;
+	struct buf output;
+
+	(void)state;
+	scene_make(&scene);
+	fill(&output, 16 << 20);
+	conn_close(&scene.conn, &output);
+	for (int i = 0; i < 500; i++) {
+		(void)!send(scene.peer, octets, 65536,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		ring_scene_turn(&scene.ring, 1000);
+	}
+	assert_int_equal(scene.conn.state, CONN_FLUSHING);
+	assert_in_range(scene.conn.discarded, CONN_DISCARD_MAX,
+			CONN_DISCARD_MAX + 2 * RING_BUFFER_SIZE);
+	buf_fini(&output);
+	free(octets);
+	scene_end(&scene);
+}
+
 /* A peer that closed its half, like `printf QUIT | nc`, still gets the reply.
  */
 static void
@@ -499,6 +525,7 @@ main(void)
 		cmocka_unit_test(a_half_closed_peer_still_gets_its_reply),
 		cmocka_unit_test(lingering_ends_by_itself),
 		cmocka_unit_test(lingering_reads_only_so_much),
+		cmocka_unit_test(flushing_reads_only_so_much),
 		cmocka_unit_test(an_abort_ends_a_send_that_nobody_takes),
 		cmocka_unit_test(an_owner_may_abort_when_he_is_told),
 		cmocka_unit_test(a_released_conn_can_connect_again),

@@ -4,8 +4,8 @@
 #include "proxy/owner.h"
 #include "tests/unit/dns_server.h"
 #include "tests/unit/ring_scene.h"
+#include "tests/unit/silence.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 
 /* What the script answers depends on the first label of the name. */
@@ -136,18 +136,6 @@ struct scene {
 	int stderr_kept;
 };
 
-/* Events of the resolver are not what these tests look at. */
-static int
-silence(void)
-{
-	int kept = dup(STDERR_FILENO);
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	dup2(null, STDERR_FILENO);
-	close(null);
-	return kept;
-}
-
 static void
 scene_new(struct scene *scene, const struct zone *zone)
 {
@@ -155,7 +143,7 @@ scene_new(struct scene *scene, const struct zone *zone)
 
 	buf_init(&faults, 1000);
 	ring_scene_make(&scene->ring);
-	scene->stderr_kept = silence();
+	scene->stderr_kept = silence_start();
 	scene->conf.resolvers = scene->endpoints;
 	scene->conf.resolver_count = scene->server_count;
 	scene->conf.dns_us_max = 200000;
@@ -194,8 +182,7 @@ scene_end(struct scene *scene)
 	ring_scene_end(&scene->ring);
 	for (size_t i = 0; i < scene->server_count; i++)
 		dns_server_stop(&scene->servers[i]);
-	dup2(scene->stderr_kept, STDERR_FILENO);
-	close(scene->stderr_kept);
+	silence_end(scene->stderr_kept);
 }
 
 static bool
@@ -481,13 +468,15 @@ an_asker_may_ask_again_when_he_is_told(void **state)
 	scene_end(&scene);
 }
 
+#define DIGITS "0123456789"
+#define LABEL_64 DIGITS DIGITS DIGITS DIGITS DIGITS DIGITS "0123"
+
 /* Names that are no question for a name server. */
 static void
 impossible_names_do_not_exist(void **state)
 {
 	static const char *const names[] = {
-		"a123456789012345678901234567890123456789012345678901234567890"
-		"1234.example", /* a label of 65 */
+		LABEL_64 "5.example",
 		"hidden.onion",
 		"two..dots",
 	};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/probe.h"
+
+#include "tests/unit/ring_scene.h"
+#include "tests/unit/silence.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "tests/unit/loopback.h"
+
+/* One backend with up to two addresses, both played by the test. */
+struct scene {
+	struct ring_scene ring;
+	struct conf conf;
+	struct conf_backend backend;
+	struct conf_endpoint endpoints[2];
+	struct ehlo probed;
+	struct probes *probes;
+	int servers[2];
+	int peer;
+	unsigned asked;
+	struct buf got;
+	int stderr_kept;
+};
+
+static void
+on_first(void *owner)
+{
+	((struct scene *)owner)->asked++;
+}
+
+static void
+scene_make(struct scene *scene, enum conf_identity identity)
+{
+	*scene = (struct scene){ .peer = -1 };
+	ring_scene_make(&scene->ring);
+	scene->stderr_kept = silence_start();
+	buf_init(&scene->got, 10000);
+	for (size_t i = 0; i < 2; i++)
+		scene->servers[i] = loopback_listen(&scene->endpoints[i].ip,
+						    &scene->endpoints[i].port);
+	scene->backend = (struct conf_backend){
+		.name = SPAN_LIT("mta"),
+		.addresses = scene->endpoints,
+		.address_count = 2,
+		.identity = identity,
+		.connect_us_max = 300000,
+		.reply_us_max = 300000,
+	};
+	scene->conf.hostname = SPAN_LIT("gate.example");
+	scene->conf.backends = &scene->backend;
+	scene->conf.backend_count = 1;
+	scene->probes =
+		probes_new(scene->ring.ring, &scene->ring.timers, &scene->conf,
+			   &scene->probed, on_first, scene);
+	assert_non_null(scene->probes);
+}
+
+static void
+scene_end(struct scene *scene)
+{
+	probes_stop(scene->probes);
+	while (!probes_are_idle(scene->probes))
+		ring_scene_turn(&scene->ring, 1000);
+	assert_null(scene->ring.timers.first);
+	ring_scene_end(&scene->ring);
+	probes_free(scene->probes);
+	for (size_t i = 0; i < 2; i++)
+		close(scene->servers[i]);
+	if (scene->peer >= 0)
+		close(scene->peer);
+	buf_fini(&scene->got);
+	silence_end(scene->stderr_kept);
+}
+
+static void
+server_takes(struct scene *scene, size_t server)
+{
+	struct pollfd awaited = { scene->servers[server], POLLIN, 0 };
+
+	for (int i = 0; poll(&awaited, 1, 0) == 0; i++) {
+		assert_true(i < 1000);
+		ring_scene_turn(&scene->ring, 10000);
+	}
+	scene->peer = accept4(awaited.fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(scene->peer >= 0);
+}
+
+static void
+server_gets(struct scene *scene, struct span wanted)
+{
+	uint64_t end_us = clock_monotonic_us() + 5000000;
+
+	buf_reset(&scene->got);
+	while (scene->got.n < wanted.n) {
+		assert_true(clock_monotonic_us() < end_us);
+		assert_true(peer_read(scene->peer, &scene->got));
+		ring_scene_turn(&scene->ring, 1000);
+	}
+	assert_true(span_equal(buf_span(&scene->got), wanted));
+}
+
+static void
+server_says(struct scene *scene, const char *reply)
+{
+	peer_write(scene->peer, span_cstr(reply));
+}
+
+static void
+a_backend_is_asked_and_its_keywords_are_kept(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_XCLIENT);
+	server_takes(&scene, 0);
+	server_says(&scene, "220-hello\r\n220 mta\r\n");
+	server_gets(&scene, SPAN_LIT("EHLO gate.example\r\n"));
+	server_says(&scene, "250-mta\r\n250-SIZE 1000\r\n250 8BITMIME\r\n");
+	server_gets(&scene, SPAN_LIT("QUIT\r\n"));
+	assert_int_equal(scene.asked, 1);
+	assert_int_equal(scene.probed.extensions,
+			 EXTENSION_BIT(EXTENSION_SIZE) |
+				 EXTENSION_BIT(EXTENSION_8BITMIME));
+	assert_int_equal(scene.probed.size_max, 1000);
+	scene_end(&scene);
+}
+
+/* A header without addresses: the probe is the gate's own. */
+static void
+a_backend_that_wants_proxy_gets_it(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_PROXY_V1);
+	server_takes(&scene, 0);
+	server_gets(&scene, SPAN_LIT("PROXY UNKNOWN\r\n"));
+	server_says(&scene, "220 mta\r\n");
+	server_gets(&scene, SPAN_LIT("EHLO gate.example\r\n"));
+	scene_end(&scene);
+
+	scene_make(&scene, IDENTITY_PROXY_V2);
+	server_takes(&scene, 0);
+	server_gets(&scene, SPAN_LIT("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"));
+	scene_end(&scene);
+}
+
+static void
+an_old_server_offers_nothing_and_works(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_NONE);
+	scene.probed.extensions = 7;
+	server_takes(&scene, 0);
+	server_says(&scene, "220 mta\r\n");
+	server_gets(&scene, SPAN_LIT("EHLO gate.example\r\n"));
+	server_says(&scene, "502 what?\r\n");
+	server_gets(&scene, SPAN_LIT("QUIT\r\n"));
+	assert_int_equal(scene.asked, 1);
+	assert_int_equal(scene.probed.extensions, 0);
+	scene_end(&scene);
+}
+
+/* Each way to fail leads to the next address; all but silence at once. */
+static void
+fail_by(struct scene *scene, const char *banner, bool is_silence)
+{
+	uint64_t start_us = clock_monotonic_us();
+	int first;
+
+	scene_make(scene, IDENTITY_NONE);
+	server_takes(scene, 0);
+	if (banner != NULL)
+		server_says(scene, banner);
+	else
+		close(scene->peer);
+	first = scene->peer;
+	server_takes(scene, 1);
+	assert_int_equal(clock_monotonic_us() - start_us > 250000, is_silence);
+	if (banner != NULL)
+		close(first);
+	server_says(scene, "220 second\r\n");
+	server_gets(scene, SPAN_LIT("EHLO gate.example\r\n"));
+	server_says(scene, "250 SIZE 7\r\n");
+	server_gets(scene, SPAN_LIT("QUIT\r\n"));
+	assert_int_equal(scene->asked, 1);
+	scene_end(scene);
+}
+
+static void
+the_next_address_is_tried(void **state)
+{
+	static const char *const banners[] = {
+		NULL, /* closes */
+		"554 no\r\n",
+		"220 bare\n",
+		"220 first\r\n250 out of turn\r\n",
+		"220-never ends\r\n",
+	};
+	struct scene scene;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(banners) / sizeof(banners[0]); i++)
+		fail_by(&scene, banners[i],
+			banners[i] != NULL && banners[i][3] == '-');
+}
+
+/* Both down: told as asked all the same, then again at once, then later. What
+ * it offered last stays. */
+static void
+a_backend_that_is_down_is_tried_again(void **state)
+{
+	struct scene scene;
+	uint64_t start_us;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_NONE);
+	scene.probed.extensions = 7;
+	scene.endpoints[0].port = scene.endpoints[1].port = 1;
+	ring_scene_until(&scene.ring, &scene.asked, 1);
+	assert_int_equal(scene.probed.extensions, 7);
+	ring_scene_for(&scene.ring, 50000); /* the second failure */
+	start_us = clock_monotonic_us();
+	assert_in_range(timers_next(&scene.ring.timers) - start_us, 800000,
+			1100000);
+	ring_scene_for(&scene.ring, 1050000); /* the third */
+	start_us = clock_monotonic_us();
+	assert_in_range(timers_next(&scene.ring.timers) - start_us, 1800000,
+			2100000);
+	scene_end(&scene);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_backend_is_asked_and_its_keywords_are_kept),
+		cmocka_unit_test(a_backend_that_wants_proxy_gets_it),
+		cmocka_unit_test(an_old_server_offers_nothing_and_works),
+		cmocka_unit_test(the_next_address_is_tried),
+		cmocka_unit_test(a_backend_that_is_down_is_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
