@@ -175,6 +175,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
 LAYERS = unit suites replay docs lint e2e
+INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
 	$(again) all tests manuals
@@ -196,7 +197,7 @@ e2e: ## the tests on real parts alone
 	@$(RUN) e2e
 asan: ## the same tests as check, under AddressSanitizer and UBSan
 	$(again) BUILD=$(BUILD)/asan SANITIZE=address,undefined \
-		LAYERS='$(filter-out docs lint,$(LAYERS))' check
+		$(INSTRUMENTED) check
 
 T ?= 60
 FUZZ_MAKE = $(again) BUILD=$(BUILD)/fuzz CC=clang \
@@ -208,7 +209,7 @@ fuzz: ## every fuzz target for T=60 seconds; a finding fails
 fuzz-short: ## the same for 5 seconds each
 	$(again) fuzz T=5
 coverage: ## lines run by the tests, by file
-	-$(again) BUILD=$(BUILD)/coverage COVERAGE=1 check
+	-$(again) BUILD=$(BUILD)/coverage COVERAGE=1 $(INSTRUMENTED) check
 	@$(PYTHON) tests/coverage.py $(BUILD)/coverage
 bench: ## speed and cost, beside a bare TCP relay
 	$(call prepare,build test)

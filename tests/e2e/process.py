@@ -2,13 +2,15 @@
 """Processes that a test starts, the ports they listen on, the files they use.
 
 Whatever happens, what was started is ended, by its own id: stop() in the
-usual course, an exit handler after an exception, and the kernel when this
-very process is killed (PR_SET_PDEATHSIG). Each process leads a group of its
-own, so that what it forks ends with it.
+usual course, an exit handler after an exception, and a reaper when this very
+process is killed. Each process leads a group of its own, so that what it
+forks ends with it.
+
+Why not PR_SET_PDEATHSIG: the kernel forgets it when a process changes its
+user, which is the first thing that daemons do.
 """
 
 import atexit
-import ctypes
 import os
 import random
 import shutil
@@ -16,30 +18,50 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PR_SET_PDEATHSIG = 1
 SCRATCH_PREFIX = "dmarcgate-"
-LIBC = ctypes.CDLL(None)
+
+# It reads "+ID" and "-ID" lines from a pipe whose other end dies with us, and
+# then ends the groups that are left.
+REAPER = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+_reaper = None
 
 _running = []
 _directories = []
 _ports_given = set()
 
 
-def _die_with_parent():
-    # SIGTERM, since a master that gets it ends its children too.
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _tell_reaper(text):
+    """Started at the first need, in a session of its own: what kills our
+    group leaves it alone."""
+    global _reaper
+    if _reaper is None:
+        _reaper = subprocess.Popen(
+            [sys.executable, "-c", REAPER], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+    os.write(_reaper.stdin.fileno(), text.encode())
 
 
 class Process:
     """One program, and the process group it leads.
 
-    Its stdout and stderr go to the file `output`, which text() reads. Start
-    it from a thread that lives on: it gets SIGTERM when that thread ends."""
+    Its stdout and stderr go to the file `output`, which text() reads."""
 
     def __init__(self, command, output, env=None, cwd=None):
         self.name = Path(command[0]).name
@@ -49,8 +71,9 @@ class Process:
             self.child = subprocess.Popen(
                 [str(word) for word in command], env=env, cwd=cwd,
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=_die_with_parent)
+                start_new_session=True)
         self.pid = self.child.pid
+        _tell_reaper(f"+{self.pid}\n")
         _running.append(self)
 
     def text(self):
@@ -92,14 +115,16 @@ class Process:
         return self.status
 
     def kill(self):
-        """SIGKILL to the whole group, at once."""
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.status = self.child.wait()
+        """SIGKILL to the whole group, at once. Once ended, its id may be
+        somebody else's: it is not used again."""
         if self in _running:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.status = self.child.wait()
             _running.remove(self)
+            _tell_reaper(f"-{self.pid}\n")
         return self.status
 
 
