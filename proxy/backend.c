@@ -195,6 +195,9 @@ static enum backend_news
 on_hello(struct backend *backend, const struct backend_identity *identity,
 	 struct buf *out, const struct reply *reply)
 {
+	if (reply->code == 421)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "it has no time for us");
 	if (reply->code != 250)
 		return lose(backend, EVENT_IDENTITY_REFUSED,
 			    backend->conf->identity == IDENTITY_XCLIENT
@@ -277,8 +280,12 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 	case CLIENT_RCPT:
 		if (backend->in_flight > 0)
 			backend->in_flight--;
-		if (reply_class(reply->code) == 2)
-			backend->acked++;
+		if (reply_class(reply->code) != 2)
+			return NEWS_RECIPIENT;
+		if (backend->sender != STEP_OK)
+			return lose(backend, EVENT_BACKEND_PROTOCOL,
+				    "it takes a recipient without a sender");
+		backend->acked++;
 		return NEWS_RECIPIENT;
 	case CLIENT_DATA:
 		return NEWS_DATA;
@@ -286,6 +293,11 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 		backend_forget(backend);
 		return NEWS_CONTENT;
 	case CLIENT_RSET:
+		/* What it still holds would join the next mail. */
+		if (reply_class(reply->code) != 2)
+			return lose(backend, EVENT_BACKEND_PROTOCOL,
+				    "it refuses RSET");
+		return NEWS_NONE;
 	case CLIENT_QUIT:
 		return NEWS_NONE;
 	}
@@ -410,8 +422,10 @@ backend_content(struct backend *backend, struct buf *out)
 }
 
 void
-backend_drop(struct backend *backend, struct buf *out)
+backend_drop(struct backend *backend, struct buf *out, uint64_t now_us)
 {
+	if (client_outstanding(&backend->client) == 0)
+		backend->since_us = now_us;
 	if (backend->state == BACKEND_UP && backend->sender != STEP_NONE &&
 	    (!client_has_room(&backend->client) ||
 	     !client_send(&backend->client, CLIENT_RSET, TAG_OURS,

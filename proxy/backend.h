@@ -160,7 +160,7 @@ bool backend_data(struct backend *backend, struct buf *out);
 bool backend_content(struct backend *backend, struct buf *out);
 
 /* Drop the envelope: RSET if one was begun. */
-void backend_drop(struct backend *backend, struct buf *out);
+void backend_drop(struct backend *backend, struct buf *out, uint64_t now_us);
 
 /* The envelope is over, or was never taken: nothing to undo there. */
 void backend_forget(struct backend *backend);

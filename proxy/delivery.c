@@ -109,7 +109,7 @@ finish_own(struct session *session, const char *action, const char *rule,
 	if (summary.n >= 2)
 		summary.n -= 2;
 	if (session->phase != PHASE_SPOOLING)
-		backend_drop(&session->backend, &session->out[SIDE_BACKEND]);
+		session_drop_envelope(session);
 	session->is_goodbye = code == 421;
 	finish(session, action, rule, false, summary);
 }
@@ -230,7 +230,7 @@ prepare_diversion(struct session *session)
 			    quarantine->backend != mail->route->backend;
 	const struct ehlo *ehlo = &session->backend.ehlo;
 
-	backend_drop(&session->backend, &session->out[SIDE_BACKEND]);
+	session_drop_envelope(session);
 	if (is_elsewhere && session->divert == NULL) {
 		session->divert = malloc(sizeof(*session->divert));
 		if (session->divert == NULL)
@@ -282,7 +282,7 @@ fail_diversion(struct session *session)
 
 	if (session->delivery.side == SIDE_BACKEND &&
 	    leg->state == BACKEND_UP && client_outstanding(&leg->client) == 0)
-		backend_drop(leg, &session->out[SIDE_BACKEND]);
+		session_drop_envelope(session);
 	else
 		session_drop_leg(session, session->delivery.side);
 	if (session->host->conf->quarantine.divert_failed == ACTION_TAG) {
@@ -298,7 +298,10 @@ fail_diversion(struct session *session)
 static void
 fail_delivery(struct session *session, const char *rule)
 {
-	if (session->delivery.action == ACTION_DIVERT)
+	/* Behind the final dot nobody knows who has it: another delivery could
+	 * be a second one. The sender decides. */
+	if (session->delivery.action == ACTION_DIVERT &&
+	    session->delivery.step != DELIVERY_FINAL)
 		fail_diversion(session);
 	else
 		fail(session, rule);
@@ -358,6 +361,9 @@ on_data(struct session *session, struct backend *leg, const struct reply *reply)
 	if (reply->code == 354) {
 		session->delivery.step = DELIVERY_CONTENT;
 		backend_content(leg, &session->out[session->delivery.side]);
+	} else if (reply->code == 421) {
+		backend_closed(leg, EVENT_BACKEND_LOST,
+			       "it says goodbye (421)");
 	} else if (reply_class(reply->code) < 4) {
 		backend_closed(leg, EVENT_BACKEND_PROTOCOL,
 			       "DATA was answered with neither 354 nor a "
@@ -366,7 +372,7 @@ on_data(struct session *session, struct backend *leg, const struct reply *reply)
 		fail_diversion(session);
 	} else {
 		finish_relay(session, reply);
-		backend_drop(leg, &session->out[SIDE_BACKEND]);
+		session_drop_envelope(session);
 	}
 }
 
@@ -597,6 +603,13 @@ delivery_drive(struct session *session)
 	case DELIVERY_FINAL:
 		return;
 	}
+}
+
+void
+delivery_stalled(struct session *session)
+{
+	session_abort_leg(session, session->delivery.side);
+	fail(session, "stalled");
 }
 
 void

@@ -20,9 +20,6 @@
 /* Recipients under way at once; leaves room in the client's queue. */
 #define RECIPIENTS_PENDING_MAX (CLIENT_QUEUE_MAX - 8)
 
-/* Before this much of replies is sent no more commands are read. */
-#define REPLIES_HIGH 16384
-
 #define RECONNECTS_MAX 1
 
 static bool
@@ -70,7 +67,7 @@ known_ehlo(const struct session *session)
 	const struct session_host *host = session->host;
 	struct ehlo known;
 
-	if (session->backend.greeting == STEP_OK &&
+	if (is_early(session) && session->backend.greeting == STEP_OK &&
 	    backend_is_alive(&session->backend))
 		return session->backend.ehlo;
 	known = host->probed[host->conf->routes[0].backend];
@@ -83,9 +80,10 @@ known_ehlo(const struct session *session)
 static void
 relay(struct session *session, const struct reply *reply)
 {
-	reply_relay(&session->out[SIDE_CLIENT], reply);
+	bool is_told = reply_relay(&session->out[SIDE_CLIENT], reply);
+
 	session->client_us = session_now(session);
-	session->is_goodbye |= reply->code == 421;
+	session->is_goodbye |= !is_told || reply->code == 421;
 }
 
 static void
@@ -131,7 +129,7 @@ refuse_greeting(struct session *session, const struct reply *reply)
 static void
 drop_mail(struct session *session)
 {
-	backend_drop(&session->backend, &session->out[SIDE_BACKEND]);
+	session_drop_envelope(session);
 	session_end_mail(session);
 	server_end(&session->server);
 }
@@ -152,7 +150,8 @@ take_greeting(struct session *session, const struct command *command)
 	}
 	session->identity.greeting = buf_span(&session->new_greeting);
 	session->backend.greeting = STEP_NONE;
-	if (!is_early(session) && !backend_is_alive(&session->backend)) {
+	if (!is_early(session)) {
+		/* Whichever backend it will be hears it before its MAIL. */
 		answer_greeting(session);
 		return;
 	}
@@ -173,10 +172,10 @@ dialogue_pump(struct session *session)
 	bool is_ready = mail != NULL && mail->is_open &&
 			(is_early(session) || mail->route != NULL);
 
-	if (session->phase == PHASE_GREETING ||
-	    session->phase == PHASE_COMMANDS)
-		session_pump(session, SIDE_BACKEND,
-			     is_ready ? &mail->envelope : NULL);
+	if (session->phase == PHASE_GREETING)
+		session_pump(session, SIDE_BACKEND, NULL);
+	else if (session->phase == PHASE_COMMANDS && is_ready)
+		session_pump(session, SIDE_BACKEND, &mail->envelope);
 }
 
 static struct mail *
@@ -274,7 +273,10 @@ must_wait(struct session *session, const struct command *command)
 	if (command->verb != VERB_RCPT || mail == NULL || !mail->is_open ||
 	    !server_is_waiting(&session->server))
 		return false;
-	if (session->server.recipients_pending >= RECIPIENTS_PENDING_MAX)
+	/* A sender that was refused is sent again with this recipient, but not
+	 * before the others have heard of it. */
+	if (session->server.recipients_pending >= RECIPIENTS_PENDING_MAX ||
+	    session->backend.sender == STEP_REFUSED)
 		return true;
 	route = find_route(session, &command->path);
 	return route == NULL ||
@@ -359,6 +361,7 @@ take_identity(struct session *session, const struct command *command)
 	if ((xclient.given & XCLIENT_PORT) != 0)
 		session->client.port = xclient.port;
 	session->client.name = arena_copy(&session->arena, xclient.name);
+	session->client.is_name_temporary = xclient.is_name_temporary;
 	buf_reset(&session->login);
 	buf_append(&session->login, xclient.login);
 	session->is_authenticated = session->login.n > 0;
@@ -464,8 +467,9 @@ dialogue_commands(struct session *session)
 {
 	bool has_moved = false;
 
-	while (session->phase == PHASE_COMMANDS &&
-	       session->out[SIDE_CLIENT].n < REPLIES_HIGH &&
+	while (session->phase == PHASE_COMMANDS && !session->is_goodbye &&
+	       session->backend.state != BACKEND_LOST &&
+	       session->out[SIDE_CLIENT].n < SESSION_REPLIES_HIGH &&
 	       session_input(session).n > 0 && take_line(session))
 		has_moved = true;
 	return has_moved;
@@ -535,7 +539,7 @@ on_greeting(struct session *session, const struct reply *reply)
 	if (lost != 0)
 		lose_changed(session, "a keyword in use is not offered now");
 	else
-		session_pump(session, SIDE_BACKEND, &mail->envelope);
+		dialogue_pump(session);
 }
 
 /* The backend refused the sender, and the client knows: when the recipients
@@ -600,8 +604,11 @@ on_recipient(struct session *session, const struct client_answer *answer)
 	if (!is_accepted && session->sender_refusal.n > 0 &&
 	    session->backend.sender == STEP_REFUSED) {
 		/* Its "no MAIL yet" is our secret: the sender was refused. */
-		buf_append(&session->out[SIDE_CLIENT],
-			   buf_span(&session->sender_refusal));
+		struct span refusal = buf_span(&session->sender_refusal);
+
+		session->is_goodbye |=
+			!buf_append(&session->out[SIDE_CLIENT], refusal) ||
+			span_starts(refusal, SPAN_LIT("421"));
 		session->client_us = session_now(session);
 	} else {
 		relay(session, &answer->reply);
@@ -682,21 +689,25 @@ try_again(struct session *session)
 	return true;
 }
 
+static void
+lose_identity(struct session *session)
+{
+	session_goodbye(session, 421, "4.3.0",
+			"The mail server behind us does not take the client's "
+			"identity");
+}
+
 void
 dialogue_lost(struct session *session)
 {
 	enum log_event failure = session->backend.failure;
 
-	if (failure == EVENT_IDENTITY_REFUSED) {
-		session_goodbye(session, 421, "4.3.0",
-				"The mail server behind us does not take the "
-				"client's identity");
-		return;
-	}
 	switch (session->phase) {
 	case PHASE_START:
 	case PHASE_GREETING:
-		if (!try_next_address(session))
+		if (failure == EVENT_IDENTITY_REFUSED)
+			lose_identity(session);
+		else if (!try_next_address(session))
 			session_goodbye(session, 421, "4.3.2",
 					"The mail server behind us is not "
 					"there now, try again later");
@@ -704,6 +715,10 @@ dialogue_lost(struct session *session)
 	case PHASE_COMMANDS:
 		if (!server_is_waiting(&session->server))
 			return; /* reached again when it is needed */
+		if (failure == EVENT_IDENTITY_REFUSED) {
+			lose_identity(session);
+			return;
+		}
 		if (failure == EVENT_BACKEND_PROTOCOL) {
 			session_goodbye(session, 421, "4.3.0",
 					"The mail server behind us speaks in "

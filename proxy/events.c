@@ -154,10 +154,11 @@ session_run(struct session *session)
 	    (session->phase == PHASE_COMMANDS ||
 	     session->phase == PHASE_DATA) &&
 	    !server_is_waiting(&session->server) &&
-	    session->out[SIDE_CLIENT].n < SESSION_OUT_HIGH &&
+	    session->out[SIDE_CLIENT].n < SESSION_REPLIES_HIGH &&
 	    (session->mail == NULL || session->mail->body.writing == 0))
 		lose_client(session);
-	else if (session->is_goodbye && session->phase == PHASE_COMMANDS)
+	else if (session->is_goodbye && (session->phase == PHASE_COMMANDS ||
+					 session->phase == PHASE_DATA))
 		session_close(session); /* RFC 5321 3.8 */
 	else if (session->is_draining && session->phase == PHASE_COMMANDS &&
 		 (session->mail == NULL || !session->mail->is_open))
@@ -259,6 +260,16 @@ take_timer(struct session *session)
 	}
 	if (!session->identity.is_name_known && now >= session->name_us)
 		find_name(session, true);
+	if (session_stall_deadline(session) != 0 &&
+	    session_stall_deadline(session) <= now) {
+		session_log(session, EVENT_STALLED, NULL);
+		if (session->phase == PHASE_DELIVERY)
+			delivery_stalled(session);
+		else
+			session_goodbye(session, 421, "4.3.0",
+					"Something went wrong here");
+		return;
+	}
 	switch (session->phase) {
 	case PHASE_COMMANDS:
 		if (server_is_waiting(&session->server) ||

@@ -234,6 +234,29 @@ divert_line(struct mail *mail, struct span address, bool has_dsn)
 	return kept;
 }
 
+/* The sender, with what its message needs; not what it asked of its own way
+ * (SIZE, RET, ENVID), which the other backend may not know. */
+static bool
+divert_sender(struct mail *mail, struct envelope *envelope)
+{
+	static const unsigned needed = EXTENSION_BIT(EXTENSION_8BITMIME) |
+				       EXTENSION_BIT(EXTENSION_SMTPUTF8);
+	struct span line = mail->envelope.sender_line;
+	struct command command;
+	size_t kept = 0;
+
+	if (command_parse(span_first(line, line.n - 2), &command) != COMMAND_OK)
+		return false;
+	for (size_t i = 0; i < command.parameters; i++)
+		if (extension_has_parameter(needed, false,
+					    command.parameter[i].keyword))
+			command.parameter[kept++] = command.parameter[i];
+	command.parameters = kept;
+	envelope->sender_line = keep_line(mail, &command);
+	envelope->extensions = used_extensions(&command, needed);
+	return envelope->sender_line.n > 0;
+}
+
 static bool
 divert_recipient(struct mail *mail, struct span address, bool has_dsn,
 		 struct envelope *envelope)
@@ -255,13 +278,13 @@ mail_divert_envelope(struct mail *mail, struct span recipient, bool has_dsn,
 	size_t count = recipient.n > 0 ? 1 : original->accepted;
 
 	*envelope = (struct envelope){
-		.sender_line = original->sender_line,
-		.extensions = original->extensions,
 		.recipients = arena_alloc(&mail->arena,
 					  count * sizeof(struct recipient)),
 	};
-	if (envelope->recipients == NULL)
+	if (envelope->recipients == NULL || !divert_sender(mail, envelope))
 		return false;
+	if (has_dsn)
+		envelope->extensions |= EXTENSION_BIT(EXTENSION_DSN);
 	if (recipient.n > 0)
 		return divert_recipient(mail, recipient, has_dsn, envelope);
 	for (size_t i = 0; i < original->count; i++)
@@ -275,6 +298,9 @@ mail_divert_envelope(struct mail *mail, struct span recipient, bool has_dsn,
 void
 mail_begin_data(struct mail *mail)
 {
+	mail->decision = (struct decision){
+		.is_enforced = mail->route->mode == MODE_ENFORCE,
+	};
 	data_decoder_init(&mail->decoder, mail->host->conf->is_normalising);
 	message_reset(&mail->message);
 	body_reset(&mail->body);

@@ -32,6 +32,30 @@ has_address(const struct answer *answer, const struct ip *ip)
 	return false;
 }
 
+/* A PTR may hold anything; an MTA takes host names, and one that it refuses
+ * would cost the client its session. */
+static bool
+is_host_name(struct span name)
+{
+	bool is_number = true;
+	uint8_t before = '.';
+
+	for (size_t i = 0; i < name.n; i++) {
+		uint8_t c = name.p[i];
+
+		if (!octet_is_alpha(c) && !octet_is_digit(c) && c != '-' &&
+		    c != '_' && c != '.')
+			return false;
+		if ((c == '-' || c == '.') && before == '.')
+			return false;
+		if (c == '.' && before == '-')
+			return false;
+		is_number &= octet_is_digit(c) || c == '.';
+		before = c;
+	}
+	return before != '.' && before != '-' && !is_number;
+}
+
 static enum name_status
 confirm(const struct answer *names, const struct ip *ip,
 	struct answers *answers, struct span *name)
@@ -47,7 +71,8 @@ confirm(const struct answer *names, const struct ip *ip,
 		if (answer == NULL) {
 			status = NAME_PENDING;
 		} else if (answer->status == ANSWER_OK) {
-			if (status != NAME_PENDING && has_address(answer, ip)) {
+			if (status != NAME_PENDING && is_host_name(candidate) &&
+			    has_address(answer, ip)) {
 				*name = candidate;
 				return NAME_FOUND;
 			}

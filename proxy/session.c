@@ -6,6 +6,7 @@
 
 #define IN_MAX (8u * SESSION_OCTETS_MAX)
 #define DETAILS_MAX 4096
+#define STALL_US_MAX (15u * 60 * 1000000)
 #define NAME_ARENA_MAX (64u * 1024)
 #define NAME_QUESTIONS_MAX 16
 
@@ -95,8 +96,9 @@ void
 session_reply(struct session *session, unsigned code, const char *enhanced,
 	      const char *text)
 {
-	reply_format(&session->out[SIDE_CLIENT], code, enhanced,
-		     span_cstr(text));
+	if (!reply_format(&session->out[SIDE_CLIENT], code, enhanced,
+			  span_cstr(text)))
+		session->is_goodbye = true; /* nothing can be said any more */
 	session->client_us = session_now(session);
 }
 
@@ -129,14 +131,27 @@ session_drop_leg(struct session *session, enum session_side side)
 void
 session_forget_questions(struct session *session)
 {
-	const struct mail *mail = session->mail;
+	const struct answers *answers = &session->mail->answers;
+	bool is_awaited = false;
 
-	if (mail->answers.open > 0)
-		session_act(session,
-			    (struct session_action){
-				    .act = ACT_FORGET,
-				    .ticket = (uint64_t)mail->generation << 16,
-			    });
+	for (size_t i = 0; i < answers->count; i++)
+		is_awaited |= answers->list[i]->is_sent &&
+			      answers->list[i]->status == ANSWER_OPEN;
+	if (is_awaited)
+		session_act(
+			session,
+			(struct session_action){
+				.act = ACT_FORGET,
+				.ticket = (uint64_t)session->mail->generation
+					  << 16,
+			});
+}
+
+void
+session_drop_envelope(struct session *session)
+{
+	backend_drop(&session->backend, &session->out[SIDE_BACKEND],
+		     session_now(session));
 }
 
 void
@@ -303,6 +318,23 @@ earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Waiting for a backend of which nothing is awaited: that would be a defect
+ * of ours, and it shall not last. */
+uint64_t
+session_stall_deadline(const struct session *session)
+{
+	bool is_waiting = session->phase == PHASE_START ||
+			  session->phase == PHASE_GREETING ||
+			  session->phase == PHASE_DELIVERY ||
+			  (session->phase == PHASE_COMMANDS &&
+			   server_is_waiting(&session->server));
+
+	if (!is_waiting || backend_deadline(&session->backend) != 0 ||
+	    (session->divert != NULL && backend_deadline(session->divert) != 0))
+		return 0;
+	return session->client_us + STALL_US_MAX;
+}
+
 uint64_t
 session_deadline(const struct session *session)
 {
@@ -311,6 +343,7 @@ session_deadline(const struct session *session)
 
 	if (session->divert != NULL)
 		deadline = earlier(deadline, backend_deadline(session->divert));
+	deadline = earlier(deadline, session_stall_deadline(session));
 	if (!session->identity.is_name_known)
 		deadline = earlier(deadline, session->name_us);
 	switch (session->phase) {
@@ -398,7 +431,7 @@ session_new(const struct session_host *host, const struct session_peer *peer)
 	buf_init(&session->new_helo, ADDRESS_DOMAIN_MAX + 2);
 	buf_init(&session->new_greeting, ADDRESS_DOMAIN_MAX + 16);
 	buf_init(&session->login, XCLIENT_VALUE_MAX);
-	buf_init(&session->sender_refusal, REPLY_LINE_MAX * 4);
+	buf_init(&session->sender_refusal, REPLY_LINE_MAX * REPLY_LINES_MAX);
 	buf_init(&session->line, SPOOL_LINE_MAX);
 	buf_init(&session->final, REPLY_LINE_MAX * REPLY_LINES_MAX);
 	buf_init(&session->details, DETAILS_MAX);

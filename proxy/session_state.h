@@ -111,6 +111,9 @@ struct session {
 /* Above this much unsent output a side is not listened to. */
 #define SESSION_OUT_HIGH (64u * 1024)
 
+/* Before this much of replies is sent no more commands are read. */
+#define SESSION_REPLIES_HIGH 16384
+
 /* events.c */
 void session_take(struct session *session, const struct session_event *event);
 void session_run(struct session *session);
@@ -122,6 +125,7 @@ void session_act(struct session *session, struct session_action action);
 void session_log(struct session *session, enum log_event event,
 		 const char *reason);
 void session_count(struct session *session, enum counter stat, uint64_t n);
+uint64_t session_stall_deadline(const struct session *session);
 struct backend *session_leg(struct session *session, enum session_side side);
 struct span session_input(const struct session *session);
 void session_consume(struct session *session, size_t n);
@@ -141,6 +145,8 @@ void session_pump(struct session *session, enum session_side side,
 void session_abort_leg(struct session *session, enum session_side side);
 /* Politely if nothing is outstanding, else abort. */
 void session_drop_leg(struct session *session, enum session_side side);
+/* The main backend need not keep the envelope it has, if any. */
+void session_drop_envelope(struct session *session);
 void session_end_mail(struct session *session);
 void session_forget_questions(struct session *session);
 
@@ -161,6 +167,8 @@ void delivery_drive(struct session *session);
 void delivery_read(struct session *session, uint64_t offset, struct span octets,
 		   int error);
 void delivery_spooled(struct session *session, int error);
+/* Nothing will ever come of it. */
+void delivery_stalled(struct session *session);
 /* The client is gone before anything was handed over. */
 void delivery_abandon(struct session *session);
 

@@ -210,8 +210,13 @@ bool
 reply_relay(struct buf *buf, const struct reply *reply)
 {
 	bool fits = true;
+	size_t n = 0;
 
 	assert(reply->lines > 0 && reply->lines <= REPLY_LINES_MAX);
+	for (size_t i = 0; i < reply->lines; i++)
+		n += sizeof("250 \r\n") - 1 + reply->line[i].n;
+	if (n > buf_room(buf))
+		return false; /* half a reply would take in the next one */
 	for (size_t i = 0; i < reply->lines; i++) {
 		bool is_last = i + 1 == reply->lines;
 
