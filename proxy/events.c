@@ -128,8 +128,8 @@ lose_client(struct session *session)
 }
 
 /* Go on with whatever can go on. */
-void
-session_run(struct session *session)
+static void
+run(struct session *session)
 {
 	bool has_moved = true;
 
@@ -330,8 +330,8 @@ take_sent(struct session *session, enum session_side side)
 		leg->since_us = session_now(session);
 }
 
-void
-session_take(struct session *session, const struct session_event *event)
+static void
+take_event(struct session *session, const struct session_event *event)
 {
 	switch (event->kind) {
 	case SESSION_START:
@@ -376,4 +376,19 @@ session_take(struct session *session, const struct session_event *event)
 		session->is_draining = true;
 		return;
 	}
+}
+
+void
+session_step(struct session *session, const struct session_event *event)
+{
+	if (session->phase == PHASE_CLOSING)
+		return;
+	take_event(session, event);
+	run(session);
+	if (session->live.n > 0 && session->phase != PHASE_CLOSING &&
+	    !buf_append(&session->in, session->live)) {
+		session_log(session, EVENT_OUT_OF_MEMORY, NULL);
+		session_goodbye(session, 421, "4.3.0", "Out of memory");
+	}
+	session->live = SPAN_NONE;
 }

@@ -222,21 +222,6 @@ session_pump(struct session *session, enum session_side side,
 		leg->since_us = session_now(session);
 }
 
-void
-session_step(struct session *session, const struct session_event *event)
-{
-	if (session->phase == PHASE_CLOSING)
-		return;
-	session_take(session, event);
-	session_run(session);
-	if (session->live.n > 0 && session->phase != PHASE_CLOSING &&
-	    !buf_append(&session->in, session->live)) {
-		session_log(session, EVENT_OUT_OF_MEMORY, NULL);
-		session_goodbye(session, 421, "4.3.0", "Out of memory");
-	}
-	session->live = SPAN_NONE;
-}
-
 /* The next open question of a list, as an action. */
 static bool
 next_question(struct answers *answers, unsigned generation,

@@ -3,7 +3,7 @@
  * session_state: what a session is made of, for its own files only.
  *
  *   session.c   its life, its actions, its deadlines
- *   events.c    what each event does, and what can go on after it
+ *   events.c    session_step(): what each event does, and what goes on then
  *   dialogue.c  the client's commands and the backend's replies to them
  *   delivery.c  from the verdict to the final reply
  *
@@ -113,10 +113,6 @@ struct session {
 
 /* Before this much of replies is sent no more commands are read. */
 #define SESSION_REPLIES_HIGH 16384
-
-/* events.c */
-void session_take(struct session *session, const struct session_event *event);
-void session_run(struct session *session);
 
 /* session.c */
 void session_enter(struct session *session, enum session_phase phase);
