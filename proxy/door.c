@@ -137,7 +137,8 @@ is_limited(const struct doors *doors, const struct ip *ip)
 {
 	if (doors->conf->connections_per_address_max == 0)
 		return false;
-	return doors->conf->limits_loopback || !ip_is_loopback(ip);
+	return ip->family != IP_NONE &&
+	       (doors->conf->limits_loopback || !ip_is_loopback(ip));
 }
 
 /* The client is known: in, or away. */
@@ -177,9 +178,15 @@ admit(struct doors *doors, int fd, struct session_peer *peer,
 static void
 take_header(struct session_peer *peer, const struct proxyhdr *header)
 {
-	if (header->is_local)
-		return; /* the proxy speaks for itself, to see if we live */
+	/* LOCAL and UNKNOWN: the proxy speaks for itself, to see if we live, or
+	 * for it does not know whom. Its own address must not stand for that
+	 * client's: the backend may have it among its networks. */
 	peer->is_proxied = true;
+	if (header->is_local) {
+		peer->ip = (struct ip){ .family = IP_NONE };
+		peer->port = 0;
+		return;
+	}
 	peer->ip = header->source;
 	peer->port = header->source_port;
 	peer->local_ip = header->destination;

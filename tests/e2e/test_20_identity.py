@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.gate import DMARCGATE, Gate
 from tests.e2e.senders import BAD, GOOD6, message, zone
-from tests.e2e.smtp import Client, Closed
+from tests.e2e.smtp import Client, Closed, proxy_v1, proxy_v2
 
 STRANGER = "victim@elsewhere.example"
 
@@ -38,7 +38,23 @@ def test_a_stranger_is_a_stranger(gate, postfix, port, identity, address):
     reply = try_to_relay(mx, address)
     assert reply.code == 454 or reply.code == 554, reply
     assert "Relay access denied" in reply.text
-    assert address in postfix.log()
+    postfix.wait_log(address)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_proxy_that_names_no_client_is_nobody(gate, postfix, version):
+    """PROXY UNKNOWN, or LOCAL: the balancer's own address, which Postfix has
+    among its networks, must not stand for whoever that is."""
+    mx = gate(backend=postfix.port, zone=zone())
+    header = {1: proxy_v1, 2: proxy_v2}[version](None)
+    with Client(mx.port, None, greet=False) as client:
+        client.send(header)
+        client.expect(220)
+        client.ehlo("balancer.example")
+        client.mail("x@stranger.example")
+        reply = client.command(f"RCPT TO:<{STRANGER}>")
+        assert reply.code in (454, 554), reply
+        assert "Relay access denied" in reply.text
 
 
 @pytest.mark.parametrize("port, identity", [
