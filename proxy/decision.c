@@ -143,7 +143,7 @@ decision_text(const struct decision *decision, const struct verdict *verdict,
 	    verdict->disposition != DISPOSITION_REJECT)
 		return buf_printf(text,
 				  "message refused, one readable From field is "
-				  "needed and here is %s",
+				  "needed: %s",
 				  from_fault_text(verdict->from_fault));
 	if (verdict->result == DMARC_TEMPERROR)
 		buf_append(text,
