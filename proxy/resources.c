@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_OCTETS_MAX ((size_t)64 << 20) /* zone file, suffix list */
@@ -147,6 +148,11 @@ open_spool(struct resources *resources, const struct conf *conf,
 
 	if (!path_string(conf->spool_directory, name, faults))
 		return false;
+	/* The first start makes it; what cannot be made, or is there, shows
+	 * when the log is opened. */
+	if (mkdir(name, 0750) == 0 &&
+	    chown(name, privilege->user, privilege->group) != 0)
+		return fault(faults, "give away", name, errno);
 	resources->spool =
 		spoolfile_open(name, privilege->user, privilege->group, faults);
 	return resources->spool >= 0;
