@@ -328,9 +328,8 @@ delivery_lost(struct session *session, enum session_side side)
 }
 
 static void
-lose(struct session *session, struct backend *leg, const char *reason)
+lose(struct backend *leg, const char *reason)
 {
-	(void)session;
 	backend_closed(leg, EVENT_BACKEND_CHANGED, reason);
 }
 
@@ -345,8 +344,7 @@ on_recipient(struct session *session, struct backend *leg,
 		if (session->delivery.action == ACTION_DIVERT)
 			fail_diversion(session);
 		else
-			lose(session, leg,
-			     "it refuses a recipient it took before");
+			lose(leg, "it refuses a recipient it took before");
 		return;
 	}
 	if (recipient->state == RECIPIENT_NEW) {
@@ -416,17 +414,14 @@ delivery_news(struct session *session, enum session_side side,
 		return; /* delivery_drive() pumps */
 	case NEWS_GREETING:
 		if (leg->greeting != STEP_OK)
-			lose(session, leg,
-			     "it refuses the client's greeting now");
+			lose(leg, "it refuses the client's greeting now");
 		else if ((session->delivery.envelope->extensions &
 			  ~leg->ehlo.extensions) != 0)
-			lose(session, leg,
-			     "a keyword in use is not offered now");
+			lose(leg, "a keyword in use is not offered now");
 		return;
 	case NEWS_SENDER:
 		if (leg->sender != STEP_OK)
-			lose(session, leg,
-			     "it refuses a sender it took before");
+			lose(leg, "it refuses a sender it took before");
 		return;
 	case NEWS_RECIPIENT:
 		on_recipient(session, leg, answer);

@@ -97,9 +97,7 @@ keep_address(struct mail *mail, const struct path *path)
 	return kept;
 }
 
-/* The command written anew, in the arena; empty without memory. Parameters of
- * our own extensions that the backend does not have are left out: SIZE only,
- * everything else is offered when the backend has it. */
+/* The command written anew, in the arena; empty without memory. */
 static struct span
 keep_line(struct mail *mail, const struct command *command)
 {
