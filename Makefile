@@ -17,7 +17,7 @@ CC = gcc
 endif
 
 PACKAGES = libcares libpsl opendkim liburing libconfuse libidn2 libseccomp \
-	openssl
+	openssl zlib
 
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \

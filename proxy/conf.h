@@ -143,7 +143,14 @@ struct conf {
 	unsigned dns_tries;
 	uint64_t dns_cache_octets;
 
+	/* spool { } and spool-full */
 	struct span spool_directory;
+	uint64_t rotate_octets_max;
+	uint64_t rotate_us_max; /* 0: not by time */
+	bool does_compress;
+	uint64_t keep_us_max;     /* 0: for ever */
+	uint64_t keep_octets_max; /* 0: without bound */
+	bool does_defer_unlogged; /* spool-full = defer */
 
 	/* limit { } 0 = none, but where said otherwise */
 	unsigned connections_max;             /* per worker */

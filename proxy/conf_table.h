@@ -42,6 +42,7 @@ enum conf_section {
 	X(LINE_ENDINGS, "", "", false)                                        \
 	X(REJECT_MODE, "", "", false)                                         \
 	X(TEMPERROR, "", "", false)                                           \
+	X(SPOOL_FULL, "", "", false)                                          \
 	X(DISCOVERY, "", "", false)                                           \
 	X(DISPOSITION, "", "", false)                                         \
 	X(REASON, "", "", false)                                              \

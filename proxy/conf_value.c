@@ -36,6 +36,7 @@ WORDS(CONNECT, { "connect", CONNECT_AT_CONNECT }, { "mail", CONNECT_AT_MAIL })
 WORDS(LINE_ENDINGS, { "reject", false }, { "normalise", true })
 WORDS(REJECT_MODE, { "policy", false }, { "evidence", true })
 WORDS(TEMPERROR, { "accept", false }, { "defer", true })
+WORDS(SPOOL_FULL, { "accept", false }, { "defer", true })
 WORDS(DISCOVERY, { "treewalk", DISCOVERY_TREEWALK }, { "psl", DISCOVERY_PSL })
 WORDS(DISPOSITION, { "accept", DISPOSITION_NONE },
       { "quarantine", DISPOSITION_QUARANTINE },
@@ -53,6 +54,7 @@ static const struct {
 	CHOICE(BOOLEAN), CHOICE(MODE), CHOICE(ACTION), CHOICE(BAD_FROM),
 	CHOICE(DIVERT_FAILED), CHOICE(IDENTITY), CHOICE(CONNECT),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
+	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(REASON),
 };
 
@@ -133,6 +135,7 @@ conf_type_size(enum conf_type type)
 	case CONF_LINE_ENDINGS:
 	case CONF_REJECT_MODE:
 	case CONF_TEMPERROR:
+	case CONF_SPOOL_FULL:
 		return sizeof(bool);
 	case CONF_MODE:
 	case CONF_ACTION:

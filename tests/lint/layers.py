@@ -49,6 +49,7 @@ OWNERS = {
     "dkim": ("dmarc/dkim_libopendkim.c",),
     "opendkim/": ("dmarc/dkim_libopendkim.c",),
     "seccomp.h": ("proxy/sandbox.c",),
+    "zlib.h": ("dmarc/report/gzip.c",),
     "openssl/": ("proxy/tls.c", "dmarc/dkim*.c"),
 }
 

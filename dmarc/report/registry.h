@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * registry: who reads a spool, and how far each has come.
+ *
+ * A reader keeps its position (segment, offset) with what it made of the
+ * lines, in one transaction; what stands here is a copy of it, for the keeper:
+ * a segment that a registered reader has not passed is neither compressed nor
+ * deleted. So it may lag behind the truth, and never run before it.
+ *
+ * One file a reader, <spool>/readers/NAME, holding "UUID OFFSET\n", replaced
+ * as a whole. The directory belongs to the gate's group and is writable by it,
+ * since readers run as other users. A name is of letters, digits, - and _.
+ */
+#ifndef DMARC_REPORT_REGISTRY_H
+#define DMARC_REPORT_REGISTRY_H
+
+#include "dmarc/report/segment.h"
+
+#define REGISTRY_DIRECTORY "readers"
+#define REGISTRY_NAME_MAX 64
+#define REGISTRY_READERS_MAX 64
+
+/* Between two lines of a segment, counted in its uncompressed octets. */
+struct spool_position {
+	char uuid[SEGMENT_UUID_N + 1]; /* empty: before the first segment */
+	uint64_t offset;
+};
+
+/* All 0 or a negative errno; -ENOENT: there is no such reader. */
+int registry_get(int directory, const char *name,
+		 struct spool_position *position);
+/* Register, or move on. */
+int registry_set(int directory, const char *name,
+		 const struct spool_position *position);
+int registry_forget(int directory, const char *name);
+
+/*
+ * How many segments of a list (segment_list()) every registered reader has
+ * passed: those before the one that any of them is in. All of them without
+ * readers. A reader at a segment that is not in the list is before it all if
+ * it is at none, and has lost its place otherwise: then it holds nothing back.
+ * *lagging is the name of the one furthest behind; empty if there is none.
+ */
+int registry_passed(int directory, const struct segment *list, size_t count,
+		    size_t *passed, char lagging[REGISTRY_NAME_MAX]);
+
+#endif

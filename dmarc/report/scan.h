@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * scan: the verdict lines of a spool, in order, from a position on.
+ *
+ * Goes through the segments, compressed ones too, gives every verdict line
+ * once, and leaves out what frames them. At the end of the live segment it has
+ * no more for now; asked again later it goes on with what came since, and moves
+ * to the next segment only behind the last line of this one: so none is missed
+ * while writers move on one by one. The segment it is in stays open, and can
+ * be read to its end even when it was renamed, compressed or deleted.
+ *
+ * What is wrong is counted and never stops it: torn or foreign lines, a
+ * segment that is gone, a file that was cut from outside (loss). Memory is
+ * bounded by one line of SCAN_LINE_MAX.
+ */
+#ifndef DMARC_REPORT_SCAN_H
+#define DMARC_REPORT_SCAN_H
+
+#include "dmarc/report/registry.h"
+
+#define SCAN_LINE_MAX ((size_t)1 << 18)
+
+enum scan_status {
+	SCAN_LINE,  /* a verdict line, a whole JSON object */
+	SCAN_LOST,  /* scan_loss() says what; reading goes on */
+	SCAN_END,   /* no whole line for now */
+	SCAN_ERROR, /* scan_error() says what */
+};
+
+struct scan;
+
+/*
+ * From a position on (NULL: from the oldest segment there is). `path` is a
+ * spool directory, or one file, which is then read alone, as it is. A live file
+ * that is not there yet is waited for. NULL and a negative errno in *error.
+ */
+struct scan *scan_open(const char *path, const struct spool_position *from,
+		       int *error);
+void scan_free(struct scan *scan);
+
+/* Begin at the end of the live segment instead. 0 or a negative errno. */
+int scan_to_end(struct scan *scan);
+
+/* The next line, without its LF; valid until the next call. */
+enum scan_status scan_next(struct scan *scan, struct span *line);
+
+/* Behind the last line that was given. */
+struct spool_position scan_position(const struct scan *scan);
+
+/* The file being read. */
+const char *scan_file(const struct scan *scan);
+
+/* Lines so far that were torn or foreign; and verdict lines that the gate says
+ * it could not write ("lost" records). */
+uint64_t scan_torn(const struct scan *scan);
+uint64_t scan_unwritten(const struct scan *scan);
+
+/* What SCAN_LOST was about, in a sentence; what SCAN_ERROR was. */
+const char *scan_loss(const struct scan *scan);
+int scan_error(const struct scan *scan);
+
+#endif
