@@ -419,6 +419,15 @@ take_turn(struct session *session, const struct server_turn *turn,
 	}
 }
 
+/* Another mail, and the gate is to end. The first one may still be sent: who
+ * has just come would have to wait for long before it tries again. */
+static bool
+begins_too_late(const struct session *session, const struct command *command)
+{
+	return command->verb == VERB_MAIL && session_may_end(session) &&
+	       session->mail != NULL;
+}
+
 /* One line, if there is one and it may be answered now. */
 static bool
 take_line(struct session *session)
@@ -442,6 +451,10 @@ take_line(struct session *session)
 	if (fault == COMMAND_OK && framed == COMMAND_LINE &&
 	    must_wait(session, &command))
 		return false;
+	if (begins_too_late(session, &command)) {
+		session_drained(session);
+		return true;
+	}
 	turn = server_step(&session->server, framed, fault, &command);
 	if (turn.duty == SERVER_WAIT)
 		return false;

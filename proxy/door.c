@@ -148,10 +148,6 @@ admit(struct doors *doors, int fd, struct session_peer *peer,
 {
 	bool is_counted = is_limited(doors, &peer->ip);
 
-	if (doors->is_closing) {
-		refuse(doors, fd, peer, "4.3.2", "Service is closing");
-		return;
-	}
 	if (doors->sessions(doors) >= doors->connections_max) {
 		log_refusal(EVENT_REFUSED, peer, "limit.connections");
 		refuse(doors, fd, peer, "4.3.2",

@@ -40,7 +40,6 @@ struct doors {
 	size_t (*sessions)(struct doors *doors);
 	/* One has ended. */
 	void (*changed)(struct doors *doors);
-	bool is_closing; /* turn away whoever still comes */
 	struct door *first;
 	size_t count;
 };

@@ -618,6 +618,9 @@ driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
 	drivers->host->stats->count[STAT_SESSIONS_OPEN]++;
 	session_step(driver->session,
 		     &(struct session_event){ .kind = SESSION_START });
+	if (drivers->is_draining)
+		session_step(driver->session,
+			     &(struct session_event){ .kind = SESSION_DRAIN });
 	if (octets.n > 0)
 		session_step(driver->session,
 			     &(struct session_event){ .kind = SESSION_OCTETS,
@@ -630,6 +633,7 @@ driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
 void
 drivers_drain(struct drivers *drivers)
 {
+	drivers->is_draining = true;
 	for (struct driver *driver = drivers->first, *next; driver != NULL;
 	     driver = next) {
 		next = driver->next;

@@ -40,6 +40,7 @@ struct drivers {
 	unsigned worker;
 	/* Something has ended: a driver, or a connection. */
 	void (*changed)(struct drivers *drivers);
+	bool is_draining; /* drivers_drain() was called */
 	struct driver *first;
 	size_t count;
 	struct link *links;
@@ -57,7 +58,8 @@ bool driver_start(struct drivers *drivers, int fd,
 		  const struct session_peer *peer, struct span octets,
 		  bool is_counted);
 
-/* Tell every session to end at its next opportunity. */
+/* Tell every session to end at its next opportunity, and each that is yet to
+ * come: one whose connection had been accepted before. */
 void drivers_drain(struct drivers *drivers);
 
 /* End every session, and every connection, now. */

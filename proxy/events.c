@@ -160,10 +160,6 @@ run(struct session *session)
 	else if (session->is_goodbye && (session->phase == PHASE_COMMANDS ||
 					 session->phase == PHASE_DATA))
 		session_close(session); /* RFC 5321 3.8 */
-	else if (session->is_draining && session->phase == PHASE_COMMANDS &&
-		 (session->mail == NULL || !session->mail->is_open))
-		session_goodbye(session, 421, "4.3.2",
-				"Service is closing, try again");
 }
 
 /* An answer to a question of this mail, or of the name; others are stale. */
@@ -270,6 +266,11 @@ take_timer(struct session *session)
 					"Something went wrong here");
 		return;
 	}
+	if (session_may_end(session) &&
+	    session_drain_deadline(session) <= now) {
+		session_drained(session);
+		return;
+	}
 	switch (session->phase) {
 	case PHASE_COMMANDS:
 		if (server_is_waiting(&session->server) ||
@@ -373,7 +374,7 @@ take_event(struct session *session, const struct session_event *event)
 		take_timer(session);
 		return;
 	case SESSION_DRAIN:
-		session->is_draining = true;
+		session->drain_us = session_now(session);
 		return;
 	}
 }

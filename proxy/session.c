@@ -7,6 +7,9 @@
 #define IN_MAX (8u * SESSION_OCTETS_MAX)
 #define DETAILS_MAX 4096
 #define STALL_US_MAX (15u * 60 * 1000000)
+
+/* Of a client that is between mails, when the session is to end. */
+#define DRAIN_SILENCE_US_MAX 3000000
 #define NAME_ARENA_MAX (64u * 1024)
 #define NAME_QUESTIONS_MAX 16
 
@@ -197,6 +200,12 @@ session_goodbye(struct session *session, unsigned code, const char *enhanced,
 }
 
 void
+session_drained(struct session *session)
+{
+	session_goodbye(session, 421, "4.3.2", "Service is closing, try again");
+}
+
+void
 session_reach(struct session *session, enum session_side side, size_t backend,
 	      size_t address)
 {
@@ -320,6 +329,24 @@ session_stall_deadline(const struct session *session)
 	return session->client_us + STALL_US_MAX;
 }
 
+bool
+session_may_end(const struct session *session)
+{
+	return session->drain_us != 0 && session->phase == PHASE_COMMANDS &&
+	       !server_is_waiting(&session->server) &&
+	       (session->mail == NULL || !session->mail->is_open);
+}
+
+uint64_t
+session_drain_deadline(const struct session *session)
+{
+	if (!session_may_end(session))
+		return 0;
+	return (session->drain_us > session->client_us ? session->drain_us
+						       : session->client_us) +
+	       DRAIN_SILENCE_US_MAX;
+}
+
 uint64_t
 session_deadline(const struct session *session)
 {
@@ -329,6 +356,7 @@ session_deadline(const struct session *session)
 	if (session->divert != NULL)
 		deadline = earlier(deadline, backend_deadline(session->divert));
 	deadline = earlier(deadline, session_stall_deadline(session));
+	deadline = earlier(deadline, session_drain_deadline(session));
 	if (!session->identity.is_name_known)
 		deadline = earlier(deadline, session->name_us);
 	switch (session->phase) {

@@ -73,7 +73,8 @@ enum session_event_kind {
 	SESSION_READ,    /* octets or error, ticket = offset: of an
 			    ACT_BODY_READ */
 	SESSION_TIMER,   /* the deadline has passed */
-	SESSION_DRAIN,   /* end at the next opportunity: 421 */
+	SESSION_DRAIN,   /* end between mails: 421 to whoever begins another
+			    one, or is silent; the first may be sent */
 };
 
 struct session_event {

@@ -78,9 +78,9 @@ struct session {
 	const char *identity_kind; /* direct proxy xclient */
 	bool is_authenticated;
 	bool has_client_ended; /* end of its stream */
-	bool is_draining;
-	bool is_goodbye;    /* a 421 of the backend was passed on: close */
-	uint64_t client_us; /* when it was last heard, or owed nothing */
+	uint64_t drain_us;     /* since when it shall end; 0: it need not */
+	bool is_goodbye;       /* a 421 of the backend was passed on: close */
+	uint64_t client_us;    /* when it was last heard, or owed nothing */
 
 	/* The client's name. */
 	struct arena arena;
@@ -122,6 +122,10 @@ void session_log(struct session *session, enum log_event event,
 		 const char *reason);
 void session_count(struct session *session, enum counter stat, uint64_t n);
 uint64_t session_stall_deadline(const struct session *session);
+uint64_t session_drain_deadline(const struct session *session);
+/* It is to end, and may now: it is between mails. */
+bool session_may_end(const struct session *session);
+void session_drained(struct session *session);
 struct backend *session_leg(struct session *session, enum session_side side);
 struct span session_input(const struct session *session);
 void session_consume(struct session *session, size_t n);

@@ -302,7 +302,6 @@ drain(struct worker *worker)
 	if (worker->is_draining)
 		return;
 	worker->is_draining = true;
-	worker->doors.is_closing = true;
 	log_printf(EVENT_DRAINING, "worker=%u sessions=%zu",
 		   worker->setup->number, worker->drivers.count);
 	timer_clear(&worker->timers, &worker->opening);

@@ -7,11 +7,12 @@
  * of the shared memory. It shares nothing else with other workers and asks
  * nobody for anything.
  *
- * It ends by draining: no connection is accepted any more, each session ends
- * at its next opportunity (421), all that are left at drain-timeout are cut
- * off. SIGTERM starts that, and so does the end of the master's pipe: a worker
- * without a master would never be replaced, nor reloaded. A second SIGTERM
- * cuts off at once. SIGUSR1 re-opens the event log.
+ * It ends by draining: no connection is accepted any more; each session may
+ * finish its mail, one that has just come may send its first, and ends then
+ * (421 for another mail, or for silence); all that are left at drain-timeout
+ * are cut off. SIGTERM starts that, and so does the end of the master's pipe: a
+ * worker without a master would never be replaced, nor reloaded. A second
+ * SIGTERM cuts off at once. SIGUSR1 re-opens the event log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H

@@ -342,19 +342,6 @@ who_is_not_taken_is_told_and_not_counted(void **state)
 	scene_end(&scene);
 }
 
-static void
-a_closing_gate_lets_nobody_in(void **state)
-{
-	struct scene scene;
-
-	(void)state;
-	scene_make(&scene);
-	scene.doors.is_closing = true;
-	come(&scene, false);
-	is_told(&scene, "421 4.3.2 ");
-	scene_end(&scene);
-}
-
 int
 main(void)
 {
@@ -370,7 +357,6 @@ main(void)
 		cmocka_unit_test(too_many_of_one_address_are_told_421),
 		cmocka_unit_test(loopback_is_not_limited_unless_asked_for),
 		cmocka_unit_test(who_is_not_taken_is_told_and_not_counted),
-		cmocka_unit_test(a_closing_gate_lets_nobody_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
