@@ -7,9 +7,10 @@
  * a segment that a registered reader has not passed is neither compressed nor
  * deleted. So it may lag behind the truth, and never run before it.
  *
- * One file a reader, <spool>/readers/NAME, holding "UUID OFFSET\n", replaced
- * as a whole. The directory belongs to the gate's group and is writable by it,
- * since readers run as other users. A name is of letters, digits, - and _.
+ * One file a reader, <spool>/readers/NAME, holding "UUID OFFSET\n" ("- 0\n"
+ * before the first segment), replaced as a whole. The directory belongs to the
+ * gate's group and is writable by it, since readers run as other users. A name
+ * is of letters, digits, - and _.
  */
 #ifndef DMARC_REPORT_REGISTRY_H
 #define DMARC_REPORT_REGISTRY_H
@@ -26,19 +27,25 @@ struct spool_position {
 	uint64_t offset;
 };
 
-/* All 0 or a negative errno; -ENOENT: there is no such reader. */
+/* All 0 or a negative errno; -ENOENT: there is no such reader; -EINVAL: no
+ * such name can be; -EBADMSG: its file is not ours. */
 int registry_get(int directory, const char *name,
 		 struct spool_position *position);
-/* Register, or move on. */
+/* Register, or move on. -EUSERS beyond REGISTRY_READERS_MAX. */
 int registry_set(int directory, const char *name,
 		 const struct spool_position *position);
 int registry_forget(int directory, const char *name);
+
+/* Make the directory of readers where there is none; registry_set() does so,
+ * too. */
+int registry_make(int directory);
 
 /*
  * How many segments of a list (segment_list()) every registered reader has
  * passed: those before the one that any of them is in. All of them without
  * readers. A reader at a segment that is not in the list is before it all if
- * it is at none, and has lost its place otherwise: then it holds nothing back.
+ * it is at none, or its file cannot be read; it has lost its place otherwise:
+ * then it holds nothing back.
  * *lagging is the name of the one furthest behind; empty if there is none.
  */
 int registry_passed(int directory, const struct segment *list, size_t count,

@@ -55,8 +55,8 @@ enum segment_form {
 };
 
 struct segment {
-	struct segment_head head; /* of a rotated one without a head: what its
-				     name says */
+	struct segment_head head; /* of a rotated one without a head of its
+				     own: what its name says */
 	enum segment_form form;
 	char name[SEGMENT_NAME_MAX];
 	uint64_t octets; /* of the file, as it was listed */
@@ -135,5 +135,8 @@ int segment_mend(int directory);
 /* Compress a rotated segment, in a file of another name until it is complete
  * and on the disk. Takes long: to be called in a process of its own. */
 int segment_compress(int directory, const struct segment *segment);
+
+/* Delete a rotated segment, in all its forms. */
+int segment_remove(int directory, const struct segment *segment);
 
 #endif

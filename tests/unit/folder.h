@@ -3,7 +3,8 @@
  * folder: a directory for the files of one test, removed with them.
  *
  * Files are named by folder_path(), read whole by folder_read(). Everything
- * in the directory is removed at the end, whoever put it there.
+ * in the directory is removed at the end, whoever put it there, and in its
+ * directory "readers" if it has one.
  */
 #ifndef TESTS_UNIT_FOLDER_H
 #define TESTS_UNIT_FOLDER_H
@@ -58,16 +59,25 @@ folder_read(struct folder *folder, const char *name, struct buf *buf)
 	return n == 0;
 }
 
+/* The files in a directory, and the empty directories. */
 static inline void
-folder_remove(struct folder *folder)
+folder_clear(const char *name)
 {
-	DIR *directory = opendir(folder->name);
+	DIR *directory = opendir(name);
 	struct dirent *entry;
 
 	while (directory != NULL && (entry = readdir(directory)) != NULL)
-		unlinkat(dirfd(directory), entry->d_name, 0);
+		if (unlinkat(dirfd(directory), entry->d_name, 0) != 0)
+			unlinkat(dirfd(directory), entry->d_name, AT_REMOVEDIR);
 	if (directory != NULL)
 		closedir(directory);
+}
+
+static inline void
+folder_remove(struct folder *folder)
+{
+	folder_clear(folder_path(folder, "readers"));
+	folder_clear(folder->name);
 	rmdir(folder->name);
 }
 
