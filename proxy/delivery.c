@@ -88,6 +88,7 @@ finish(struct session *session, const char *action, const char *rule,
 	session_enter(session, PHASE_SPOOLING);
 	buf_reset(&session->line);
 	if (!spool_format(&record, &session->line)) {
+		session_count(session, STAT_SPOOL_LOST, 1);
 		delivery_spooled(session, -ENOMEM);
 		return;
 	}
@@ -191,6 +192,25 @@ enforce(struct session *session)
 	buf_fini(&text);
 }
 
+/* spool-full = defer: what cannot be recorded is not handed on. The line that
+ * says so is tried all the same: it finds out when there is room again. */
+static bool
+is_unlogged(const struct session *session)
+{
+	const struct session_host *host = session->host;
+
+	return host->conf->does_defer_unlogged && host->is_spool_full != NULL &&
+	       *host->is_spool_full;
+}
+
+static void
+defer_unlogged(struct session *session)
+{
+	finish_own(session, "defer", "spool-full", 451, "4.3.1",
+		   SPAN_LIT("No room for the record of this message, try again "
+			    "later"));
+}
+
 void
 delivery_judge(struct session *session)
 {
@@ -214,7 +234,10 @@ delivery_judge(struct session *session)
 	case ACTION_TAG:
 	case ACTION_SUBJECT:
 	case ACTION_DIVERT:
-		start(session, mail->decision.action);
+		if (is_unlogged(session))
+			defer_unlogged(session);
+		else
+			start(session, mail->decision.action);
 		return;
 	}
 }

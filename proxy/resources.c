@@ -4,10 +4,10 @@
  */
 #include "proxy/resources.h"
 
+#include "dmarc/report/segment.h"
 #include "proxy/listener.h"
 #include "proxy/privilege.h"
 #include "proxy/ring.h"
-#include "proxy/spoolfile.h"
 #include "proxy/tempfile.h"
 
 #include <errno.h>
@@ -141,8 +141,8 @@ open_listeners(struct resources *resources, const struct conf *conf,
 }
 
 static bool
-open_spool(struct resources *resources, const struct conf *conf,
-	   const struct privilege *privilege, struct buf *faults)
+make_spool(const struct conf *conf, const struct privilege *privilege,
+	   struct buf *faults)
 {
 	char name[PATH_MAX];
 
@@ -153,9 +153,31 @@ open_spool(struct resources *resources, const struct conf *conf,
 	if (mkdir(name, 0750) == 0 &&
 	    chown(name, privilege->user, privilege->group) != 0)
 		return fault(faults, "give away", name, errno);
-	resources->spool =
-		spoolfile_open(name, privilege->user, privilege->group, faults);
-	return resources->spool >= 0;
+	return true;
+}
+
+/* Workers open the verdict log themselves; that it can be is tried here. */
+static bool
+open_spool(struct resources *resources, const struct conf *conf,
+	   struct buf *faults)
+{
+	char name[PATH_MAX];
+	int fd;
+
+	if (!path_string(conf->spool_directory, name, faults))
+		return false;
+	resources->spool = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (resources->spool < 0)
+		return fault(faults, "cannot open the spool", name, errno);
+	fd = segment_open(resources->spool, conf->hostname);
+	if (fd < 0) {
+		buf_printf(faults, "cannot open the verdict log %s/%s: %s\n",
+			   name, SEGMENT_LIVE,
+			   fd == -ELOOP ? "not a plain file" : strerror(-fd));
+		return false;
+	}
+	close(fd);
+	return true;
 }
 
 static bool
@@ -223,8 +245,9 @@ resources_open(struct resources *resources, const struct conf *conf,
 	       load_zone(resources, conf, faults) &&
 	       privilege_find(conf->user, &privilege, faults) &&
 	       open_listeners(resources, conf, faults) &&
-	       open_spool(resources, conf, &privilege, faults) &&
+	       make_spool(conf, &privilege, faults) &&
 	       privilege_drop(&privilege, faults) &&
+	       open_spool(resources, conf, faults) &&
 	       open_bodies(resources, conf, faults) && try_ring(faults) &&
 	       open_pipes(resources, faults);
 }

@@ -3,10 +3,11 @@
  * resources: what the master reads and opens before the first fork.
  *
  * In this order: faults of the configuration (public suffix list, zone, user),
- * what needs root (listeners, verdict log), then the user is changed, then
- * what must be possible as that user (the directory for bodies, a ring). So
- * whatever is wrong with the machine or the configuration is said once, in a
- * sentence, before anything serves; workers inherit the rest.
+ * what needs root (listeners, the spool's directory if it is to be made), then
+ * the user is changed, then what must be possible as that user (the verdict
+ * log, the directory for bodies, a ring). So whatever is wrong with the machine
+ * or the configuration is said once, in a sentence, before anything serves;
+ * workers inherit the rest.
  */
 #ifndef PROXY_RESOURCES_H
 #define PROXY_RESOURCES_H
@@ -19,7 +20,7 @@ struct resources {
 	struct zone *zone;      /* may be NULL */
 	int *listeners;         /* one for each of conf's; -1: closed */
 	size_t listener_count;
-	int spool;    /* the verdict log */
+	int spool;    /* the directory of the verdict log */
 	int bodies;   /* the directory for bodies */
 	int life[2];  /* a pipe: its end tells workers that the master ended */
 	int ready[2]; /* a pipe: one octet from each worker that serves */

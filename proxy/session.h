@@ -44,6 +44,8 @@ struct session_host {
 	struct dkim_engine *dkim;     /* one for each worker */
 	const struct ehlo *probed;    /* by backend index: its last EHLO */
 	struct stats *stats;
+	/* Whether verdict lines cannot be written now; may be NULL. */
+	const bool *is_spool_full;
 	uint64_t (*monotonic_us)(void *clock);
 	uint64_t (*wall_us)(void *clock); /* since the epoch */
 	void *clock;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * spoolfile: the worker's side of the verdict log.
+ *
+ * Opening is done by plain system calls: it happens when a segment is rotated,
+ * and waits for nothing but, where verdict.log is not there, for its making.
  */
 #include "proxy/spoolfile.h"
 
@@ -10,57 +13,99 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-static int
-check(int fd, uid_t owner, gid_t group)
-{
-	struct stat status;
+#define NOTICE_MAX 256
 
-	if (fstat(fd, &status) != 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_nlink != 1)
-		return -ELOOP;
-	/* Ours and new: whoever we shall be must be able to rotate it. */
-	if (geteuid() == 0 && status.st_uid == 0 && owner != 0 &&
-	    fchown(fd, owner, group) != 0)
-		return -errno;
-	return 0;
+/* --- the file ---------------------------------------------------------------
+ */
+
+static void
+say_failed(const char *call, int error)
+{
+	log_printf(EVENT_SPOOL_FAILED, "call=%s error=\"%s\"", call,
+		   strerror(-error));
 }
 
-int
-spoolfile_open(const char *directory, uid_t owner, gid_t group,
-	       struct buf *faults)
+/* Whether a file ends in half a line: its writer was killed. Another one may
+ * write behind it just now; then our LF makes an empty line, which is none. */
+static bool
+ends_torn(int fd)
 {
-	int folder = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = -1;
-	int result;
+	struct stat status;
+	char last;
 
-	if (folder >= 0)
-		fd = openat(folder, SPOOLFILE_NAME,
-			    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-				    O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
-			    0640);
-	result = fd < 0 ? -errno : check(fd, owner, group);
-	if (folder >= 0)
-		close(folder);
-	if (result == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	buf_printf(faults, "cannot open the verdict log %s/%s: %s\n", directory,
-		   SPOOLFILE_NAME,
-		   result == -ELOOP ? "not a plain file with one name"
-				    : strerror(-result));
-	return -1;
+	return fstat(fd, &status) == 0 && status.st_size > 0 &&
+	       pread(fd, &last, 1, status.st_size - 1) == 1 && last != '\n';
+}
+
+/* Sync what is left behind, and close it; until then it holds its lock. */
+static void
+leave(struct spoolfile *file)
+{
+	assert(file->left < 0);
+	if (file->fd < 0)
+		return;
+	file->left = file->fd;
+	ring_datasync(file->ring, &file->farewell, file->left);
 }
 
 static void
-write_line(struct spoolfile *file, const struct spoolfile_line *line)
+on_left(struct op *op, int result, uint32_t flags)
 {
-	struct span octets = line->octets;
+	struct spoolfile *file = OWNER(op, struct spoolfile, farewell);
+
+	(void)flags;
+	if (result < 0 && result != -ECANCELED)
+		say_failed("fdatasync", result);
+	if (result == -ECANCELED)
+		return; /* spoolfile_fini() does it */
+	ring_close(file->ring, file->left);
+	file->left = -1;
+}
+
+/* To what is verdict.log now. Not while a write is under way; tried once. */
+static void
+move_on(struct spoolfile *file)
+{
+	int fd;
+
+	assert(!file->is_writing);
+	file->is_stale = false;
+	if (file->left >= 0)
+		return; /* a slow disk: at the next tick */
+	fd = segment_open(file->setup.directory, file->setup.gate);
+	if (fd < 0 && fd != file->open_error)
+		say_failed("open", fd);
+	file->open_error = fd < 0 ? fd : 0;
+	if (fd < 0)
+		return;
+	leave(file);
+	file->fd = fd;
+	file->is_dirty = false;
+	file->is_torn = ends_torn(fd);
+}
+
+/* --- writing ----------------------------------------------------------------
+ */
+
+static void
+update_full(struct spoolfile *file)
+{
+	bool is_full = file->has_failed || file->is_low;
+
+	if (is_full != file->is_full)
+		log_printf(is_full ? EVENT_SPOOL_FULL : EVENT_SPOOL_WORKS,
+			   "lost=%llu", (unsigned long long)file->lost_count);
+	file->is_full = is_full;
+}
+
+/* Octets, on a line of their own. */
+static void
+set_pieces(struct spoolfile *file, struct span octets)
+{
 	static const char newline[] = "\n";
 
 	/* writev(2) does not write through its pieces. */
@@ -68,16 +113,58 @@ write_line(struct spoolfile *file, const struct spoolfile_line *line)
 	file->pieces[0].iov_len = file->is_torn ? 1 : 0;
 	file->pieces[1].iov_base = (void *)(uintptr_t)octets.p;
 	file->pieces[1].iov_len = octets.n;
+}
+
+static void
+write_octets(struct spoolfile *file, struct span octets)
+{
+	file->is_writing = true;
+	set_pieces(file, octets);
+	/* Without a file it fails, in its own time as all do. */
 	ring_append(file->ring, &file->append, file->fd, file->pieces, 2);
 }
 
-/* What became of the write of a line of n octets. A short one is what a disk
- * that fills up gives. */
-static int
-outcome(struct spoolfile *file, int result, size_t n)
+/* Say how many lines were lost, if there are any. False without memory. */
+static bool
+format_notice(struct spoolfile *file)
 {
-	size_t expected = n + (file->is_torn ? 1 : 0);
+	const struct spoolfile_lost *lost = &file->lost;
 
+	buf_reset(&file->notice);
+	return lost->count > 0 &&
+	       segment_lost_format(lost->count, lost->since_us, lost->until_us,
+				   &file->notice);
+}
+
+static void
+write_notice(struct spoolfile *file)
+{
+	file->is_notice = true;
+	write_octets(file, buf_span(&file->notice));
+}
+
+static void
+write_next(struct spoolfile *file)
+{
+	if (file->is_writing)
+		return;
+	if (file->is_stale)
+		move_on(file);
+	if (!file->has_failed && format_notice(file))
+		write_notice(file);
+	else if (file->first != NULL)
+		write_octets(file, file->first->octets);
+}
+
+/* What became of a write of n octets. A short one is what a disk that fills up
+ * gives. */
+static int
+outcome(struct spoolfile *file, int result)
+{
+	size_t expected = file->pieces[0].iov_len + file->pieces[1].iov_len;
+
+	if (file->fd < 0 && file->open_error != 0)
+		return file->open_error;
 	if (result < 0)
 		return result;
 	file->is_dirty = true;
@@ -99,32 +186,79 @@ sync_later(struct spoolfile *file)
 }
 
 static void
+count_lost(struct spoolfile *file)
+{
+	uint64_t now_us = clock_wall_us();
+
+	if (file->lost.count++ == 0)
+		file->lost.since_us = now_us;
+	file->lost.until_us = now_us;
+	file->lost_count++;
+	file->setup.stats->count[STAT_SPOOL_LOST]++;
+}
+
+static struct spoolfile_line *
+take_first(struct spoolfile *file)
+{
+	struct spoolfile_line *line = file->first;
+
+	file->first = line->next;
+	if (file->first == NULL)
+		file->end = &file->first;
+	return line;
+}
+
+static void
 on_appended(struct op *op, int result, uint32_t flags)
 {
 	struct spoolfile *file = OWNER(op, struct spoolfile, append);
-	struct spoolfile_line *line = file->first;
+	struct spoolfile_line *line = NULL;
 	int error;
 
 	(void)flags;
 	if (result == -EINTR || result == -EAGAIN) {
-		write_line(file, line);
+		ring_append(file->ring, op, file->fd, file->pieces, 2);
 		return;
 	}
-	error = outcome(file, result, line->octets.n);
+	error = outcome(file, result);
 	sync_later(file);
-	file->first = line->next;
-	if (file->first != NULL)
-		write_line(file, file->first);
-	else
-		file->end = &file->first;
-	line->done(line, error);
+	file->is_writing = false;
+	file->has_failed = error != 0;
+	if (!file->is_notice)
+		line = take_first(file);
+	else if (error == 0)
+		file->lost = (struct spoolfile_lost){ 0 };
+	if (line != NULL && error != 0)
+		count_lost(file);
+	file->is_notice = false;
+	update_full(file);
+	write_next(file);
+	if (line != NULL)
+		line->done(line, error);
 }
+
+void
+spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
+		 struct span octets)
+{
+	assert(octets.n > 0 && octets.p[octets.n - 1] == '\n');
+	line->octets = octets;
+	line->next = NULL;
+	*file->end = line;
+	file->end = &line->next;
+	write_next(file);
+}
+
+/* --- time -------------------------------------------------------------------
+ */
 
 static void
 on_timer(struct timer *timer)
 {
 	struct spoolfile *file = OWNER(timer, struct spoolfile, timer);
 
+	if (!file->is_dirty)
+		return; /* it was left */
 	file->is_dirty = false;
 	file->is_syncing = true;
 	ring_datasync(file->ring, &file->sync, file->fd);
@@ -138,46 +272,101 @@ on_synced(struct op *op, int result, uint32_t flags)
 	(void)flags;
 	file->is_syncing = false;
 	if (result < 0 && result != -ECANCELED)
-		log_printf(EVENT_SPOOL_FAILED, "call=fdatasync error=\"%s\"",
-			   strerror(-result));
+		say_failed("fdatasync", result);
 	sync_later(file);
 }
 
+static bool
+is_low(const struct spoolfile *file)
+{
+	struct statvfs disk;
+
+	if (file->setup.room_min == 0 || file->fd < 0 ||
+	    fstatvfs(file->fd, &disk) != 0)
+		return false;
+	return disk.f_bavail < file->setup.room_min / disk.f_frsize;
+}
+
+/* At most once a second, however many are lost. */
+static void
+say_lost(struct spoolfile *file)
+{
+	if (file->lost_count == file->lost_said)
+		return;
+	log_printf(EVENT_SPOOL_LOST, "lost=%llu",
+		   (unsigned long long)file->lost_count);
+	file->lost_said = file->lost_count;
+}
+
+void
+spoolfile_tick(struct spoolfile *file)
+{
+	file->is_stale = file->fd < 0 ||
+			 !segment_is_live(file->setup.directory, file->fd);
+	if (file->is_stale && !file->is_writing)
+		move_on(file);
+	file->is_low = is_low(file);
+	update_full(file);
+	/* Whether there is room again. */
+	if (!file->is_writing && format_notice(file))
+		write_notice(file);
+	say_lost(file);
+}
+
+/* --- its life ---------------------------------------------------------------
+ */
+
 void
 spoolfile_init(struct spoolfile *file, struct ring *ring, struct timers *timers,
-	       int fd)
+	       const struct spoolfile_setup *setup)
 {
 	*file = (struct spoolfile){
 		.ring = ring,
 		.timers = timers,
-		.fd = fd,
+		.setup = *setup,
+		.fd = -1,
+		.left = -1,
 		.append.done = on_appended,
 		.sync.done = on_synced,
+		.farewell.done = on_left,
 		.timer.fire = on_timer,
 	};
 	file->end = &file->first;
+	buf_init(&file->notice, NOTICE_MAX);
+	move_on(file);
+	file->is_low = is_low(file);
+	update_full(file);
 }
 
-void
-spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
-		 struct span octets)
+/* The last chance to tell of them. */
+static void
+tell_lost(struct spoolfile *file)
 {
-	bool is_idle = file->first == NULL;
+	if (file->fd < 0 || !format_notice(file))
+		return;
+	set_pieces(file, buf_span(&file->notice));
+	if (writev(file->fd, file->pieces, 2) < 0)
+		say_failed("writev", -errno);
+}
 
-	assert(octets.n > 0 && octets.p[octets.n - 1] == '\n');
-	line->octets = octets;
-	line->next = NULL;
-	*file->end = line;
-	file->end = &line->next;
-	if (is_idle)
-		write_line(file, line);
+static void
+sync_and_close(int fd)
+{
+	if (fd < 0)
+		return;
+	if (fdatasync(fd) != 0)
+		say_failed("fdatasync", -errno);
+	close(fd);
 }
 
 void
 spoolfile_fini(struct spoolfile *file)
 {
 	timer_clear(file->timers, &file->timer);
-	if (file->is_dirty && fdatasync(file->fd) != 0)
-		log_printf(EVENT_SPOOL_FAILED, "call=fdatasync error=\"%s\"",
-			   strerror(errno));
+	say_lost(file);
+	tell_lost(file);
+	sync_and_close(file->left);
+	sync_and_close(file->fd);
+	file->left = file->fd = -1;
+	buf_fini(&file->notice);
 }

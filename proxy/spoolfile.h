@@ -2,27 +2,41 @@
 /*
  * spoolfile: the worker's side of the verdict log.
  *
- * <spool>/verdict.log is opened once, by the master and before it gives up its
- * privileges, and handed to every worker. A line is one write at the end of
- * the file (O_APPEND), so lines of several workers never mix, and nothing but
- * this file writes it. Lines of one worker are written one after the other.
+ * Each worker has opened <spool>/verdict.log for itself (segment.h). A line is
+ * one write at the end of the file (O_APPEND), so lines of several workers
+ * never mix; those of one worker are written one after the other. About once a
+ * second it is looked whether verdict.log still is this file; if not, the
+ * worker moves on to the one that is, between two lines. Where that cannot be
+ * opened it goes on with the old one and tries again.
  *
  * A write that was cut short (a full disk) leaves a torn line. Its rest is
  * never sent, since another worker may have written behind it by now: it has
  * failed, and this worker's next line begins with LF, so that it stands on a
- * line of its own. Readers count torn lines and go on.
+ * line of its own. The same is done where a file was found with a torn line at
+ * its end. Readers count torn lines, leave out empty ones, and go on.
+ *
+ * Lines that failed are lost, and counted. Once writing works again, a line
+ * says how many they were ("lost"), before the next verdict line; that is also
+ * tried once a second, so that it is known when there is room again. Nothing
+ * is kept to be written later: what is full fills up.
  *
  * What was written is brought to the disk (fdatasync) at most one second
- * later; nobody waits for that.
+ * later, and before a file is left; nobody waits for that.
  */
 #ifndef PROXY_SPOOLFILE_H
 #define PROXY_SPOOLFILE_H
 
+#include "dmarc/report/segment.h"
 #include "proxy/ring.h"
+#include "proxy/stats.h"
 #include "proxy/timer.h"
 
-#define SPOOLFILE_NAME "verdict.log"
 #define SPOOLFILE_SYNC_US 1000000
+
+/* With spool-full = defer: less room than this on the disk is none. It holds
+ * 512 lines of the greatest length: more than all workers write between two
+ * looks at it. */
+#define SPOOLFILE_ROOM_MIN ((uint64_t)16 << 20)
 
 /* A line on its way, embedded in its owner, who sets `done`. */
 struct spoolfile_line {
@@ -32,39 +46,61 @@ struct spoolfile_line {
 	struct spoolfile_line *next;
 };
 
+struct spoolfile_setup {
+	int directory;     /* the spool; O_PATH will do */
+	struct span gate;  /* our host name */
+	uint64_t room_min; /* less on the disk is full; 0: not looked at */
+	struct stats *stats;
+};
+
+/* Lines that could not be written, and were not told about yet. */
+struct spoolfile_lost {
+	uint64_t count;
+	uint64_t since_us, until_us; /* on the wall clock */
+};
+
 struct spoolfile {
 	struct ring *ring;
 	struct timers *timers;
-	int fd;
-	bool is_torn;  /* the last write was cut short */
-	bool is_dirty; /* written to since the last sync */
+	struct spoolfile_setup setup;
+	int fd;         /* -1: it could not be opened yet */
+	int open_error; /* of the last try; 0 or a negative errno */
+	bool is_stale;  /* verdict.log is another file */
+	bool is_torn;   /* the file may end in half a line */
+	bool is_dirty;  /* written to since the last sync */
 	bool is_syncing;
-	struct spoolfile_line *first, **end; /* the first is being written */
+	bool is_writing; /* the first line, or the notice of lost ones */
+	bool is_notice;  /* it is the notice */
+	bool has_failed; /* the last write */
+	bool is_low;     /* on room */
+	bool is_full;    /* a line would be, or was, lost: for sessions */
+	struct spoolfile_lost lost;
+	uint64_t lost_count; /* since the start */
+	uint64_t lost_said;  /* of them in the event log */
+	struct buf notice;
+	struct spoolfile_line *first, **end;
 	struct iovec pieces[2];
 	struct op append;
 	struct op sync;
 	struct timer timer;
+	struct op farewell; /* the last sync of a file that was left */
+	int left;           /* that file; -1: none */
 };
 
-/*
- * Open the verdict log in a directory, creating it with mode 0640 and, where
- * that was done by root, the given owner. The descriptor; or -1 with a
- * sentence in faults. A symbolic link, or anything but a plain file with one
- * name, is refused: the directory may belong to the unprivileged user, who
- * must not have root write elsewhere for him.
- */
-int spoolfile_open(const char *directory, uid_t owner, gid_t group,
-		   struct buf *faults);
-
-/* On a descriptor of spoolfile_open(), which stays the caller's. */
+/* Open verdict.log. Where that fails, an event says so, lines fail, and each
+ * tick tries again. What the setup refers to outlives the file. */
 void spoolfile_init(struct spoolfile *file, struct ring *ring,
-		    struct timers *timers, int fd);
+		    struct timers *timers, const struct spoolfile_setup *setup);
+
+/* About once a second. */
+void spoolfile_tick(struct spoolfile *file);
 
 /* Append one line with its LF; its octets stay where they are until done. */
 void spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
 		      struct span octets);
 
-/* Bring to the disk what is not there yet; waits. When the ring has ended. */
+/* Bring to the disk what is not there yet, and close; waits. When the ring has
+ * ended. */
 void spoolfile_fini(struct spoolfile *file);
 
 #endif

@@ -367,6 +367,7 @@ on_tick(struct timer *timer)
 {
 	struct worker *worker = OWNER(timer, struct worker, tick);
 
+	spoolfile_tick(&worker->spool);
 	log_flush();
 	timer_set(&worker->timers, &worker->tick,
 		  clock_monotonic_us() + TICK_US);
@@ -421,12 +422,25 @@ worker_connections_max(const struct conf *conf)
 }
 
 static void
+spool_init(struct worker *worker)
+{
+	const struct conf *conf = worker->setup->conf;
+	const struct spoolfile_setup setup = {
+		.directory = worker->setup->spool,
+		.gate = conf->hostname,
+		.room_min = conf->does_defer_unlogged ? SPOOLFILE_ROOM_MIN : 0,
+		.stats = worker->setup->stats,
+	};
+
+	spoolfile_init(&worker->spool, worker->ring, &worker->timers, &setup);
+}
+
+static void
 sessions_init(struct worker *worker)
 {
 	const struct worker_setup *setup = worker->setup;
 
-	spoolfile_init(&worker->spool, worker->ring, &worker->timers,
-		       setup->spool);
+	spool_init(worker);
 	worker->tempfiles = (struct tempfiles){
 		.ring = worker->ring,
 		.timers = &worker->timers,
@@ -439,6 +453,7 @@ sessions_init(struct worker *worker)
 		.dkim = worker->dkim,
 		.probed = worker->probed,
 		.stats = setup->stats,
+		.is_spool_full = &worker->spool.is_full,
 		.monotonic_us = monotonic,
 		.wall_us = wall,
 	};

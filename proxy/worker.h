@@ -3,9 +3,9 @@
  * worker: one process, one thread, one ring, many sessions.
  *
  * It gets all it needs from the master, before the fork: the configuration,
- * the listening sockets, the verdict log, the directory for bodies, its slices
- * of the shared memory. It shares nothing else with other workers and asks
- * nobody for anything.
+ * the listening sockets, the directories of the verdict log and for bodies, its
+ * slices of the shared memory. It shares nothing else with other workers and
+ * asks nobody for anything.
  *
  * It ends by draining: no connection is accepted any more; each session may
  * finish its mail, one that has just come may send its first, and ends then
@@ -30,7 +30,7 @@ struct worker_setup {
 	int *listeners; /* one for each of conf's; -1 once it is closed */
 	struct limit *limit;
 	struct stats *stats; /* this worker's slice */
-	int spool;           /* the verdict log */
+	int spool;           /* the directory of the verdict log */
 	int bodies;          /* the directory for bodies */
 	int life;            /* ends when the master does */
 	int ready;           /* gets one octet once clients are accepted */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The verdict log as one worker writes it: in order, through rotations, and
+ * when the disk is full. */
 #include "proxy/spoolfile.h"
 
+#include "proxy/log.h"
 #include "proxy/owner.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/ring_scene.h"
@@ -11,11 +14,76 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#define GATE SPAN_LIT("mx.example")
+#define LINES_MAX 50
+
 struct line {
 	struct spoolfile_line line;
 	unsigned count;
 	int error;
+	char text[16];
 };
+
+struct scene {
+	struct folder folder;
+	int directory;
+	struct stats stats;
+	struct ring_scene ring;
+	struct spoolfile file;
+	struct line lines[LINES_MAX];
+	unsigned line_count;
+};
+
+/* --- the scene --------------------------------------------------------------
+ */
+
+static void
+scene_folder(struct scene *scene)
+{
+	*scene = (struct scene){ 0 };
+	signal(SIGXFSZ, SIG_IGN);
+	folder_make(&scene->folder);
+	scene->directory =
+		open(scene->folder.name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(scene->directory >= 0);
+}
+
+static void
+scene_start(struct scene *scene, uint64_t room_min)
+{
+	const struct spoolfile_setup setup = {
+		.directory = scene->directory,
+		.gate = GATE,
+		.room_min = room_min,
+		.stats = &scene->stats,
+	};
+
+	ring_scene_make(&scene->ring);
+	spoolfile_init(&scene->file, scene->ring.ring, &scene->ring.timers,
+		       &setup);
+}
+
+static void
+scene_make(struct scene *scene)
+{
+	scene_folder(scene);
+	scene_start(scene, 0);
+}
+
+static void
+scene_stop(struct scene *scene)
+{
+	ring_scene_end(&scene->ring);
+	spoolfile_fini(&scene->file);
+}
+
+static void
+scene_end(struct scene *scene)
+{
+	scene_stop(scene);
+	close(scene->directory);
+	folder_remove(&scene->folder);
+}
 
 static void
 on_done(struct spoolfile_line *line, int error)
@@ -26,211 +94,205 @@ on_done(struct spoolfile_line *line, int error)
 	owner->error = error;
 }
 
-static void
-assert_log(struct folder *folder, struct span wanted)
+/* Start to append a line; its text is copied. */
+static struct line *
+append(struct scene *scene, const char *text)
 {
+	struct line *line = &scene->lines[scene->line_count++];
+
+	assert_true(scene->line_count <= LINES_MAX);
+	*line = (struct line){ .line.done = on_done };
+	snprintf(line->text, sizeof(line->text), "%s", text);
+	spoolfile_append(&scene->file, &line->line, span_cstr(line->text));
+	assert_int_equal(line->count, 0);
+	return line;
+}
+
+/* Append a line, and wait for it; its error. */
+static int
+appended(struct scene *scene, const char *text)
+{
+	struct line *line = append(scene, text);
+
+	ring_scene_until(&scene->ring, &line->count, 1);
+	return line->error;
+}
+
+/* Wait until nothing is written any more. */
+static void
+settle(struct scene *scene)
+{
+	uint64_t end_us = clock_monotonic_us() + 10000000;
+
+	while (scene->file.is_writing || scene->file.left >= 0) {
+		assert_true(clock_monotonic_us() < end_us);
+		ring_scene_turn(&scene->ring, 10000);
+	}
+}
+
+static void
+tick(struct scene *scene)
+{
+	spoolfile_tick(&scene->file);
+	settle(scene);
+}
+
+/* A file of the spool holds this, with * for any text, behind its head. */
+static void
+assert_holds(struct scene *scene, const char *name, const char *wanted)
+{
+	struct span left = span_cstr(wanted), rest;
+	struct segment_head head;
 	struct buf text;
+	size_t n;
 
 	buf_init(&text, 1 << 20);
-	assert_true(folder_read(folder, SPOOLFILE_NAME, &text));
-	if (!span_equal(buf_span(&text), wanted))
-		fail_msg("the log holds \"%.*s\"", (int)text.n,
-			 (const char *)buf_span(&text).p);
+	assert_true(folder_read(&scene->folder, name, &text));
+	rest = buf_span(&text);
+	n = span_find(rest, '\n');
+	if (n < rest.n && segment_head_parse(span_first(rest, n), &head))
+		rest = span_after(rest, n + 1);
+	while (left.n > 0) {
+		n = span_find(left, '*');
+		if (!span_starts(rest, span_first(left, n)))
+			fail_msg("the log holds \"%.*s\"", (int)text.n,
+				 (const char *)buf_span(&text).p);
+		rest = span_after(rest, n);
+		left = span_after(left, n);
+		if (left.n == 0)
+			break;
+		left = span_after(left, 1);
+		rest = span_after(rest, span_find(rest, left.p[0]));
+	}
+	if (rest.n > 0)
+		fail_msg("the log holds \"%.*s\" behind", (int)rest.n,
+			 (const char *)rest.p);
 	buf_fini(&text);
 }
 
-static int
-open_in(struct folder *folder, bool is_expected)
+static void
+assert_log(struct scene *scene, const char *wanted)
 {
-	struct buf faults;
-	int fd;
+	assert_holds(scene, SEGMENT_LIVE, wanted);
+}
 
-	buf_init(&faults, 4096);
-	fd = spoolfile_open(folder->name, getuid(), getgid(), &faults);
-	assert_int_equal(fd >= 0, is_expected);
-	assert_int_equal(faults.n > 0, !is_expected);
-	if (!is_expected)
-		assert_int_equal(faults.p[faults.n - 1], '\n');
-	buf_fini(&faults);
-	return fd;
+/* The name of the segment that was rotated last. */
+static const char *
+rotated(struct scene *scene)
+{
+	static char name[SEGMENT_NAME_MAX];
+	struct segment *list;
+	size_t count;
+
+	assert_int_equal(segment_list(scene->directory, &list, &count), 0);
+	assert_true(count > 1);
+	memcpy(name, list[count - 2].name, sizeof(name));
+	free(list);
+	return name;
 }
 
 static void
-it_is_made_with_mode_0640_and_kept(void **state)
+rotate(struct scene *scene)
 {
-	struct folder folder;
-	struct stat status;
-	int fd;
-
-	(void)state;
-	folder_make(&folder);
-	umask(0);
-	fd = open_in(&folder, true);
-	assert_int_equal(fstat(fd, &status), 0);
-	assert_int_equal(status.st_mode & 07777, 0640);
-	assert_int_equal(write(fd, "one\n", 4), 4);
-	close(fd);
-	fd = open_in(&folder, true);
-	assert_int_equal(write(fd, "two\n", 4), 4);
-	close(fd);
-	assert_log(&folder, SPAN_LIT("one\ntwo\n"));
-	folder_remove(&folder);
+	assert_int_equal(segment_rotate(scene->directory, GATE), 0);
 }
 
-/* Root opens it in a directory that belongs to somebody else. */
-static void
-links_and_other_kinds_of_file_are_refused(void **state)
+static bool
+is_closable(struct scene *scene)
 {
-	struct folder folder;
-	char target[600];
-	int fd;
+	struct segment *list;
+	size_t count;
+	int result;
 
-	(void)state;
-	folder_make(&folder);
-	snprintf(target, sizeof(target), "%s", folder_path(&folder, "other"));
-	fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(segment_list(scene->directory, &list, &count), 0);
+	assert_true(count > 1);
+	result = segment_close(scene->directory, &list[count - 2]);
+	free(list);
+	assert_true(result == 0 || result == -EWOULDBLOCK);
+	return result == 0;
+}
+
+/* The ring closes the file in its own time. */
+static void
+until_closable(struct scene *scene)
+{
+	uint64_t end_us = clock_monotonic_us() + 10000000;
+
+	while (!is_closable(scene)) {
+		assert_true(clock_monotonic_us() < end_us);
+		ring_scene_turn(&scene->ring, 1000);
+	}
+}
+
+static void
+put_file(struct scene *scene, const char *name, const char *text)
+{
+	int fd = open(folder_path(&scene->folder, name),
+		      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
 	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-
-	assert_int_equal(symlink(target, folder_path(&folder, SPOOLFILE_NAME)),
-			 0);
-	open_in(&folder, false);
-	unlink(folder_path(&folder, SPOOLFILE_NAME));
-	assert_int_equal(link(target, folder_path(&folder, SPOOLFILE_NAME)), 0);
-	open_in(&folder, false);
-	unlink(folder_path(&folder, SPOOLFILE_NAME));
-	assert_int_equal(mkfifo(folder_path(&folder, SPOOLFILE_NAME), 0600), 0);
-	open_in(&folder, false);
-	unlink(folder_path(&folder, SPOOLFILE_NAME));
-	folder_remove(&folder);
-	open_in(&folder, false); /* no directory */
 }
+
+/* --- as it should be --------------------------------------------------------
+ */
 
 static void
 lines_are_written_in_order_and_told(void **state)
 {
-	struct line lines[50];
-	struct ring_scene scene;
-	struct spoolfile file;
-	struct folder folder;
-	char text[50][16];
+	struct scene scene;
 	struct buf wanted;
-	int fd;
 
 	(void)state;
-	folder_make(&folder);
-	ring_scene_make(&scene);
-	fd = open_in(&folder, true);
-	spoolfile_init(&file, scene.ring, &scene.timers, fd);
+	scene_make(&scene);
 	buf_init(&wanted, 4096);
-	for (unsigned i = 0; i < 50; i++) {
-		int n = snprintf(text[i], sizeof(text[i]), "line %u\n", i);
-		struct span octets = span_make(text[i], (size_t)n);
+	for (unsigned i = 0; i < LINES_MAX; i++) {
+		char text[16];
 
-		buf_append(&wanted, octets);
-		lines[i] = (struct line){ .line.done = on_done };
-		spoolfile_append(&file, &lines[i].line, octets);
-		assert_int_equal(lines[i].count, 0);
+		snprintf(text, sizeof(text), "line %u\n", i);
+		buf_append(&wanted, span_cstr(text));
+		append(&scene, text);
 	}
-	ring_scene_until(&scene, &lines[49].count, 1);
-	for (unsigned i = 0; i < 50; i++) {
-		assert_int_equal(lines[i].count, 1);
-		assert_int_equal(lines[i].error, 0);
+	ring_scene_until(&scene.ring, &scene.lines[LINES_MAX - 1].count, 1);
+	for (unsigned i = 0; i < LINES_MAX; i++) {
+		assert_int_equal(scene.lines[i].count, 1);
+		assert_int_equal(scene.lines[i].error, 0);
 	}
-	assert_log(&folder, buf_span(&wanted));
+	buf_append_octet(&wanted, '\0');
+	assert_log(&scene, (const char *)buf_span(&wanted).p);
 	buf_fini(&wanted);
-	ring_scene_end(&scene);
-	spoolfile_fini(&file);
-	close(fd);
-	folder_remove(&folder);
+	scene_end(&scene);
 }
 
 static void
 written_lines_are_synced_within_about_a_second(void **state)
 {
-	struct line line = { .line.done = on_done };
-	struct ring_scene scene;
-	struct spoolfile file;
-	struct folder folder;
-	int fd;
+	struct spoolfile *file;
+	struct scene scene;
 
 	(void)state;
-	folder_make(&folder);
-	ring_scene_make(&scene);
-	fd = open_in(&folder, true);
-	spoolfile_init(&file, scene.ring, &scene.timers, fd);
-	ring_scene_turn(&scene, 1000);
-	assert_false(timer_is_set(&file.timer));
-	spoolfile_append(&file, &line.line, SPAN_LIT("x\n"));
-	ring_scene_until(&scene, &line.count, 1);
-	assert_true(file.is_dirty);
-	assert_true(timer_is_set(&file.timer));
-	ring_scene_for(&scene, SPOOLFILE_SYNC_US + 300000);
-	assert_false(file.is_dirty);
-	assert_false(file.is_syncing);
-	assert_false(timer_is_set(&file.timer));
-	ring_scene_end(&scene);
-	spoolfile_fini(&file);
-	close(fd);
-	folder_remove(&folder);
-}
-
-/* A limit on the file's size does what a full disk does. */
-static void
-limit_size(rlim_t octets)
-{
-	struct rlimit limit = { octets, RLIM_INFINITY };
-
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-/* A short write: the rest is never sent, the next line stands by itself. */
-static void
-a_torn_line_stays_torn(void **state)
-{
-	struct line lines[4];
-	struct ring_scene scene;
-	struct spoolfile file;
-	struct folder folder;
-	int fd;
-
-	(void)state;
-	signal(SIGXFSZ, SIG_IGN);
-	folder_make(&folder);
-	fd = open_in(&folder, true);
-	for (unsigned i = 0; i < 4; i++)
-		lines[i] = (struct line){ .line.done = on_done };
-	limit_size(10);
-	/* The ring's threads take over the limits of the process. */
-	ring_scene_make(&scene);
-	spoolfile_init(&file, scene.ring, &scene.timers, fd);
-	spoolfile_append(&file, &lines[0].line, SPAN_LIT("12345\n"));
-	ring_scene_until(&scene, &lines[0].count, 1);
-	assert_int_equal(lines[0].error, 0);
-	spoolfile_append(&file, &lines[1].line, SPAN_LIT("abcdefgh\n"));
-	spoolfile_append(&file, &lines[2].line, SPAN_LIT("ijk\n"));
-	ring_scene_until(&scene, &lines[2].count, 1);
-	assert_int_equal(lines[1].error, -ENOSPC);
-	assert_true(lines[2].error < 0);
-	assert_log(&folder, SPAN_LIT("12345\nabcd"));
-
-	limit_size(RLIM_INFINITY);
-	spoolfile_append(&file, &lines[3].line, SPAN_LIT("after\n"));
-	ring_scene_until(&scene, &lines[3].count, 1);
-	assert_int_equal(lines[3].error, 0);
-	lines[0].count = 0;
-	spoolfile_append(&file, &lines[0].line, SPAN_LIT("again\n"));
-	ring_scene_until(&scene, &lines[0].count, 1);
-	assert_log(&folder, SPAN_LIT("12345\nabcd\nafter\nagain\n"));
-	ring_scene_end(&scene);
-	spoolfile_fini(&file);
-	close(fd);
-	folder_remove(&folder);
+	scene_make(&scene);
+	file = &scene.file;
+	ring_scene_turn(&scene.ring, 1000);
+	assert_false(timer_is_set(&file->timer));
+	assert_int_equal(appended(&scene, "x\n"), 0);
+	assert_true(file->is_dirty);
+	assert_true(timer_is_set(&file->timer));
+	ring_scene_for(&scene.ring, SPOOLFILE_SYNC_US + 300000);
+	assert_false(file->is_dirty);
+	assert_false(file->is_syncing);
+	assert_false(timer_is_set(&file->timer));
+	scene_end(&scene);
 }
 
 static void
-write_many(int fd, char name)
+write_many(int directory, char name)
 {
+	struct stats stats = { 0 };
+	const struct spoolfile_setup setup = { .directory = directory,
+					       .gate = GATE,
+					       .stats = &stats };
 	struct line line = { .line.done = on_done };
 	struct ring_scene scene;
 	struct spoolfile file;
@@ -239,7 +301,7 @@ write_many(int fd, char name)
 	memset(text, name, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\n';
 	ring_scene_make(&scene);
-	spoolfile_init(&file, scene.ring, &scene.timers, fd);
+	spoolfile_init(&file, scene.ring, &scene.timers, &setup);
 	for (unsigned i = 1; i <= 200; i++) {
 		spoolfile_append(&file, &line.line,
 				 span_make(text, sizeof(text)));
@@ -253,44 +315,331 @@ write_many(int fd, char name)
 static void
 lines_of_two_workers_never_mix(void **state)
 {
-	struct folder folder;
+	struct scene scene;
 	struct buf text;
 	struct span rest;
-	int fd, status;
+	int status;
 	pid_t pid;
 
 	(void)state;
-	folder_make(&folder);
-	fd = open_in(&folder, true);
+	scene_folder(&scene);
 	pid = fork();
 	assert_true(pid >= 0);
-	write_many(fd, pid == 0 ? 'a' : 'b');
+	write_many(scene.directory, pid == 0 ? 'a' : 'b');
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	buf_init(&text, 1 << 20);
-	assert_true(folder_read(&folder, SPOOLFILE_NAME, &text));
-	assert_int_equal(text.n, 400 * 1000);
-	for (rest = buf_span(&text); rest.n > 0; rest = span_after(rest, 1000))
+	assert_true(folder_read(&scene.folder, SEGMENT_LIVE, &text));
+	rest = buf_span(&text);
+	rest = span_after(rest, span_find(rest, '\n') + 1);
+	assert_int_equal(rest.n, 400 * 1000);
+	for (; rest.n > 0; rest = span_after(rest, 1000))
 		for (size_t i = 0; i < 999; i++)
 			assert_int_equal(rest.p[i], rest.p[0]);
 	buf_fini(&text);
+	close(scene.directory);
+	folder_remove(&scene.folder);
+}
+
+/* --- rotation ---------------------------------------------------------------
+ */
+
+static void
+it_moves_on_at_the_tick_behind_a_rotation(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	rotate(&scene);
+	assert_int_equal(appended(&scene, "two\n"), 0);
+	assert_false(is_closable(&scene));
+	tick(&scene);
+	until_closable(&scene);
+	assert_int_equal(appended(&scene, "three\n"), 0);
+	assert_holds(&scene, rotated(&scene), "one\ntwo\n{*}\n");
+	assert_log(&scene, "three\n");
+	scene_end(&scene);
+}
+
+/* With lines that wait: the one under way goes where it was going. */
+static void
+it_moves_on_between_two_lines(void **state)
+{
+	struct scene scene;
+	struct line *last;
+
+	(void)state;
+	scene_make(&scene);
+	assert_int_equal(appended(&scene, "zero\n"), 0);
+	rotate(&scene);
+	append(&scene, "one\n");
+	append(&scene, "two\n");
+	last = append(&scene, "three\n");
+	spoolfile_tick(&scene.file);
+	ring_scene_until(&scene.ring, &last->count, 1);
+	settle(&scene);
+	until_closable(&scene);
+	assert_holds(&scene, rotated(&scene), "zero\none\n{*}\n");
+	assert_log(&scene, "two\nthree\n");
+	scene_end(&scene);
+}
+
+/* The file is closed, and with it goes the lock, only when all is on the
+ * disk. */
+static void
+what_is_left_behind_is_synced_first(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	rotate(&scene);
+	spoolfile_tick(&scene.file);
+	assert_true(scene.file.left >= 0);
+	assert_true(scene.file.left != scene.file.fd);
+	assert_false(is_closable(&scene));
+	/* Once more, while the first is not yet closed: it waits. */
+	rotate(&scene);
+	spoolfile_tick(&scene.file);
+	settle(&scene);
+	assert_false(is_closable(&scene));
+	tick(&scene);
+	until_closable(&scene);
+	assert_int_equal(appended(&scene, "two\n"), 0);
+	assert_log(&scene, "two\n");
+	scene_end(&scene);
+}
+
+static void
+it_goes_on_with_the_old_one_while_there_is_no_new(void **state)
+{
+	uint64_t before = log_count(EVENT_SPOOL_FAILED);
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	assert_int_equal(
+		renameat(scene.directory, SEGMENT_LIVE, scene.directory, "old"),
+		0);
+	assert_int_equal(symlinkat("old", scene.directory, SEGMENT_LIVE), 0);
+	tick(&scene);
+	tick(&scene);
+	assert_int_equal(log_count(EVENT_SPOOL_FAILED), before + 1);
+	assert_int_equal(appended(&scene, "two\n"), 0);
+	assert_false(scene.file.is_full);
+	unlinkat(scene.directory, SEGMENT_LIVE, 0);
+	tick(&scene);
+	assert_int_equal(appended(&scene, "three\n"), 0);
+	assert_holds(&scene, "old", "one\ntwo\n");
+	assert_log(&scene, "three\n");
+	scene_end(&scene);
+}
+
+/* --- trouble ----------------------------------------------------------------
+ */
+
+/* The one before was killed in mid-write. */
+static void
+behind_a_torn_line_it_begins_with_a_line_end(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_folder(&scene);
+	put_file(&scene, SEGMENT_LIVE, "whole\nto");
+	scene_start(&scene, 0);
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	assert_int_equal(appended(&scene, "two\n"), 0);
+	assert_log(&scene, "whole\nto\none\ntwo\n");
+	scene_end(&scene);
+}
+
+/* A limit on the file's size does what a full disk does. */
+static void
+limit_size(rlim_t octets)
+{
+	struct rlimit limit = { octets, RLIM_INFINITY };
+
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Room for so many octets behind what is there. The ring's threads take over
+ * the limits of the process: so it is set before there is a ring. */
+static void
+scene_make_narrow(struct scene *scene, rlim_t octets)
+{
+	struct stat status;
+	int fd;
+
+	scene_folder(scene);
+	fd = segment_open(scene->directory, GATE);
+	assert_int_equal(fstat(fd, &status), 0);
 	close(fd);
-	folder_remove(&folder);
+	limit_size((rlim_t)status.st_size + octets);
+	scene_start(scene, 0);
+}
+
+/* A short write: the rest is never sent, the next line stands by itself. */
+static void
+a_torn_line_stays_torn(void **state)
+{
+	struct line *torn, *failed;
+	struct scene scene;
+
+	(void)state;
+	scene_make_narrow(&scene, 10);
+	assert_int_equal(appended(&scene, "12345\n"), 0);
+	torn = append(&scene, "abcdefgh\n");
+	failed = append(&scene, "ijk\n");
+	ring_scene_until(&scene.ring, &failed->count, 1);
+	assert_int_equal(torn->error, -ENOSPC);
+	assert_true(failed->error < 0);
+	assert_log(&scene, "12345\nabcd");
+
+	limit_size(RLIM_INFINITY);
+	assert_int_equal(appended(&scene, "after\n"), 0);
+	settle(&scene);
+	assert_log(&scene, "12345\nabcd\nafter\n{\"v\":1,\"lost\":2,*}\n");
+	scene_end(&scene);
+}
+
+/* … before the next verdict line, and once. */
+static void
+how_many_were_lost_is_told_once_there_is_room(void **state)
+{
+	uint64_t full = log_count(EVENT_SPOOL_FULL);
+	uint64_t works = log_count(EVENT_SPOOL_WORKS);
+	uint64_t lost = log_count(EVENT_SPOOL_LOST);
+	struct scene scene;
+	struct line *last;
+
+	(void)state;
+	scene_make_narrow(&scene, 0);
+	assert_false(scene.file.is_full);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(appended(&scene, "lost\n"), -EFBIG);
+	assert_true(scene.file.is_full);
+	tick(&scene);
+	tick(&scene);
+	assert_true(scene.file.is_full);
+	assert_int_equal(scene.stats.count[STAT_SPOOL_LOST], 3);
+	assert_int_equal(log_count(EVENT_SPOOL_FULL), full + 1);
+	assert_int_equal(log_count(EVENT_SPOOL_LOST), lost + 1);
+
+	limit_size(RLIM_INFINITY);
+	append(&scene, "one\n");
+	last = append(&scene, "two\n");
+	ring_scene_until(&scene.ring, &last->count, 1);
+	assert_false(scene.file.is_full);
+	assert_int_equal(log_count(EVENT_SPOOL_WORKS), works + 1);
+	assert_int_equal(appended(&scene, "three\n"), 0);
+	tick(&scene);
+	assert_log(&scene, "one\n{\"v\":1,\"lost\":3,\"since\":*}\n"
+			   "two\nthree\n");
+	assert_int_equal(scene.stats.count[STAT_SPOOL_LOST], 3);
+	scene_end(&scene);
+}
+
+/* Not only when the next message comes. */
+static void
+a_tick_finds_out_that_there_is_room(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make_narrow(&scene, 0);
+	assert_int_equal(appended(&scene, "lost\n"), -EFBIG);
+	tick(&scene);
+	assert_true(scene.file.is_full);
+	limit_size(RLIM_INFINITY);
+	tick(&scene);
+	assert_false(scene.file.is_full);
+	assert_log(&scene, "{\"v\":1,\"lost\":1,*}\n");
+	scene_end(&scene);
+}
+
+static void
+the_last_chance_to_tell_is_the_end(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make_narrow(&scene, 2);
+	assert_int_equal(appended(&scene, "lost\n"), -ENOSPC);
+	limit_size(RLIM_INFINITY);
+	scene_stop(&scene);
+	assert_log(&scene, "lo\n{\"v\":1,\"lost\":1,*}\n");
+	close(scene.directory);
+	folder_remove(&scene.folder);
+}
+
+static void
+too_little_room_is_none(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_folder(&scene);
+	scene_start(&scene, INT64_MAX);
+	assert_true(scene.file.is_full);
+	/* Lines are tried all the same, and change nothing. */
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	assert_true(scene.file.is_full);
+	scene.file.setup.room_min = 1;
+	tick(&scene);
+	assert_false(scene.file.is_full);
+	assert_log(&scene, "one\n");
+	scene_end(&scene);
+}
+
+static void
+without_a_file_lines_fail_until_there_is_one(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_folder(&scene);
+	assert_int_equal(mkdirat(scene.directory, SEGMENT_LIVE, 0700), 0);
+	scene_start(&scene, 0);
+	assert_int_equal(appended(&scene, "one\n"), -ELOOP);
+	tick(&scene);
+	assert_int_equal(appended(&scene, "two\n"), -ELOOP);
+	assert_true(scene.file.is_full);
+	assert_int_equal(unlinkat(scene.directory, SEGMENT_LIVE, AT_REMOVEDIR),
+			 0);
+	tick(&scene);
+	assert_int_equal(appended(&scene, "three\n"), 0);
+	assert_false(scene.file.is_full);
+	assert_log(&scene, "{\"v\":1,\"lost\":2,*}\nthree\n");
+	scene_end(&scene);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_is_made_with_mode_0640_and_kept),
-		cmocka_unit_test(links_and_other_kinds_of_file_are_refused),
 		cmocka_unit_test(lines_are_written_in_order_and_told),
 		cmocka_unit_test(
 			written_lines_are_synced_within_about_a_second),
 		cmocka_unit_test(lines_of_two_workers_never_mix),
+		cmocka_unit_test(it_moves_on_at_the_tick_behind_a_rotation),
+		cmocka_unit_test(it_moves_on_between_two_lines),
+		cmocka_unit_test(what_is_left_behind_is_synced_first),
+		cmocka_unit_test(
+			it_goes_on_with_the_old_one_while_there_is_no_new),
+		cmocka_unit_test(behind_a_torn_line_it_begins_with_a_line_end),
 		cmocka_unit_test(a_torn_line_stays_torn),
+		cmocka_unit_test(how_many_were_lost_is_told_once_there_is_room),
+		cmocka_unit_test(a_tick_finds_out_that_there_is_room),
+		cmocka_unit_test(the_last_chance_to_tell_is_the_end),
+		cmocka_unit_test(too_little_room_is_none),
+		cmocka_unit_test(without_a_file_lines_fail_until_there_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
