@@ -247,6 +247,10 @@ do_spool(struct stage *stage, struct span what)
 {
 	if (span_equal(what, SPAN_LIT("fails")))
 		stage->does_spool_fail = true;
+	else if (span_equal(what, SPAN_LIT("full")))
+		stage->is_spool_low = stage->is_spool_full = true;
+	else if (span_equal(what, SPAN_LIT("has room")))
+		stage->is_spool_low = stage->is_spool_full = false;
 	else if (span_equal(what, SPAN_LIT("works")))
 		stage->does_spool_fail = false;
 	else if (span_equal(what, SPAN_LIT("holds")))
@@ -376,11 +380,12 @@ static const struct {
 	{ "client", true, do_client },
 	{ "backend", true, do_backend },
 	{ "divert", true, do_divert },
-	{ "dns", true, do_dns },       /* holds|answers */
-	{ "disk", true, do_disk },     /* full|has room|breaks|holds|answers */
-	{ "spool", true, do_spool },   /* fails|works|holds|answers */
-	{ "from", true, do_from },     /* IP PORT [proxied]: the client's */
-	{ "to", true, do_to },         /* IP PORT: where it connects to */
+	{ "dns", true, do_dns },     /* holds|answers */
+	{ "disk", true, do_disk },   /* full|has room|breaks|holds|answers */
+	{ "spool", true, do_spool }, /* fails|works|full|has room|holds|answers
+				      */
+	{ "from", true, do_from },   /* IP PORT [proxied]: the client's */
+	{ "to", true, do_to },       /* IP PORT: where it connects to */
 	{ "offers", true, do_offers }, /* BACKEND KEYWORD[=NUMBER]… */
 	{ "wait", false, do_wait },    /* 301s */
 	{ "drain", false, do_drain },

@@ -417,6 +417,7 @@ finish_spool(struct stage *stage)
 {
 	give_back(stage, &stage->spooling, "verdict line");
 	stage->is_line_due = false;
+	stage->is_spool_full = stage->does_spool_fail || stage->is_spool_low;
 	give(stage, (struct session_event){
 			    .kind = SESSION_SPOOLED,
 			    .error = stage->does_spool_fail ? -ENOSPC : 0,
@@ -615,6 +616,7 @@ stage_start(struct stage *stage)
 		.dkim = stage->props.dkim,
 		.probed = stage->probed,
 		.stats = &stage->stats,
+		.is_spool_full = &stage->is_spool_full,
 		.monotonic_us = monotonic_us,
 		.wall_us = wall_us,
 		.clock = stage,

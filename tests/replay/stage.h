@@ -104,6 +104,8 @@ struct stage {
 
 	struct loan spooling;
 	bool does_spool_fail;
+	bool is_spool_low;   /* on room: full, whatever becomes of lines */
+	bool is_spool_full;  /* as sessions see it */
 	struct buf verdict;  /* the last line */
 	struct buf verdicts; /* all lines */
 	bool is_verdict_new;
