@@ -298,11 +298,26 @@ say_lost(struct spoolfile *file)
 	file->lost_said = file->lost_count;
 }
 
+/* Whether verdict.log is another file. If somebody has renamed ours there is
+ * none until the keeper makes one: who made one before would hide from it that
+ * ours is the one to come before. */
+static bool
+is_stale(const struct spoolfile *file)
+{
+	struct stat status;
+
+	if (file->fd < 0)
+		return true;
+	if (segment_is_live(file->setup.directory, file->fd))
+		return false;
+	return faccessat(file->setup.directory, SEGMENT_LIVE, F_OK, 0) == 0 ||
+	       fstat(file->fd, &status) != 0 || status.st_nlink == 0;
+}
+
 void
 spoolfile_tick(struct spoolfile *file)
 {
-	file->is_stale = file->fd < 0 ||
-			 !segment_is_live(file->setup.directory, file->fd);
+	file->is_stale = is_stale(file);
 	if (file->is_stale && !file->is_writing)
 		move_on(file);
 	file->is_low = is_low(file);

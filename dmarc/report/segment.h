@@ -121,6 +121,10 @@ int segment_keep(int directory);
  */
 int segment_rotate(int directory, struct span gate);
 
+/* Give what was verdict.log until others renamed it its name as a segment, as
+ * if it had been rotated. -ENOENT if it was deleted: then nobody can. */
+int segment_rescue(int directory, int fd);
+
 /* Write the last line of a rotated segment, behind an LF where it ends without
  * one. -EWOULDBLOCK while somebody can still write to it; 0 if it has one
  * already. */

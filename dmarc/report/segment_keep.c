@@ -113,6 +113,24 @@ segment_rotate(int directory, struct span gate)
 	return segment_file_close(fd, result);
 }
 
+int
+segment_rescue(int directory, int fd)
+{
+	char name[SEGMENT_NAME_MAX], ours[64];
+	struct segment_head head;
+	int result = live_head(directory, fd, &head);
+
+	if (result != 0)
+		return result;
+	segment_name(&head, false, name);
+	/* AT_EMPTY_PATH would be for root alone. */
+	snprintf(ours, sizeof(ours), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, ours, directory, name, AT_SYMLINK_FOLLOW) != 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return segment_file_sync(directory);
+}
+
 /* --- closing ------------------------------------------------------------ */
 
 /* How a file ends. */
