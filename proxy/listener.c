@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener: a listening socket.
+ * listener: listening sockets.
  */
 #include "proxy/listener.h"
 
@@ -8,7 +8,14 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+struct listener {
+	struct conf_endpoint asked; /* its text is not used: it is the conf's */
+	int fd;
+	bool is_new; /* not settled yet */
+};
 
 static int
 set(int fd, int level, int name)
@@ -55,6 +62,101 @@ listener_open(const struct conf_endpoint *endpoint, struct buf *faults)
 	endpoint_format(&endpoint->ip, endpoint->port, text);
 	buf_printf(faults, "cannot listen on %s: %s\n", text, strerror(error));
 	return -1;
+}
+
+static bool
+is_at(const struct listener *listener, const struct conf_endpoint *endpoint)
+{
+	return listener->asked.port == endpoint->port &&
+	       ip_equal(&listener->asked.ip, &endpoint->ip);
+}
+
+static int
+find(const struct listeners *set, const struct conf_endpoint *endpoint)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (is_at(&set->list[i], endpoint))
+			return set->list[i].fd;
+	return -1;
+}
+
+bool
+listeners_open(struct listeners *set, const struct conf *conf, int *fds,
+	       struct buf *faults)
+{
+	size_t most = set->count + conf->listener_count;
+	struct listener *grown = realloc(set->list, most * sizeof(*grown));
+	bool is_complete = true;
+
+	if (grown == NULL) {
+		buf_append(faults, SPAN_LIT("out of memory\n"));
+		return false;
+	}
+	set->list = grown;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct conf_endpoint *asked =
+			&conf->listeners[i].endpoint;
+
+		fds[i] = find(set, asked);
+		if (fds[i] >= 0)
+			continue;
+		fds[i] = listener_open(asked, faults);
+		if (fds[i] < 0)
+			is_complete = false;
+		else
+			set->list[set->count++] =
+				(struct listener){ *asked, fds[i], true };
+	}
+	return is_complete;
+}
+
+static bool
+is_wanted(const struct listener *listener, const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (is_at(listener, &conf->listeners[i].endpoint))
+			return true;
+	return false;
+}
+
+void
+listeners_settle(struct listeners *set, const struct conf *conf)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct listener *listener = &set->list[i];
+
+		listener->is_new = false;
+		if (is_wanted(listener, conf))
+			set->list[kept++] = *listener;
+		else
+			close(listener->fd);
+	}
+	set->count = kept;
+}
+
+void
+listeners_revert(struct listeners *set)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->list[i].is_new)
+			close(set->list[i].fd);
+		else
+			set->list[kept++] = set->list[i];
+	}
+	set->count = kept;
+}
+
+void
+listeners_close(struct listeners *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		close(set->list[i].fd);
+	free(set->list);
+	*set = (struct listeners){ NULL, 0 };
 }
 
 void

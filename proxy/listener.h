@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener: a listening socket.
+ * listener: listening sockets.
  *
  * Made by the master, which may bind a port below 1024 and keeps the socket
  * for the workers that follow: as long as one process has it, connections
@@ -16,7 +16,29 @@
  * listen on ADDRESS:PORT: why". */
 int listener_open(const struct conf_endpoint *endpoint, struct buf *faults);
 
-/* What it is bound to, with the port that was chosen where 0 was asked for. */
+/*
+ * A set of them by their place in proxy.conf. A reload takes over those that
+ * stay configured, since closing one would reset the connections in its queue:
+ * listeners_open() opens what is new, then either listeners_settle() closes
+ * what is not wanted any more, or listeners_revert() what was opened in vain.
+ */
+struct listeners {
+	struct listener *list;
+	size_t count;
+};
+
+/* One open socket for each of conf's listeners, in their order, in fds; they
+ * stay the set's. False with at least one line in faults, and
+ * listeners_revert() is due. */
+bool listeners_open(struct listeners *set, const struct conf *conf, int *fds,
+		    struct buf *faults);
+void listeners_settle(struct listeners *set, const struct conf *conf);
+void listeners_revert(struct listeners *set);
+
+/* No connection is queued here any more. */
+void listeners_close(struct listeners *set);
+
+/* What one is bound to, with the port that was chosen where 0 was asked for. */
 void listener_address(int fd, struct ip *ip, uint16_t *port);
 
 #endif

@@ -164,8 +164,11 @@ run(const struct command_line *line)
 	else
 		log_warnings(&faults);
 	buf_fini(&faults);
-	if (conf != NULL)
-		status = line->is_test ? print_conf(conf) : master_run(conf);
+	if (conf == NULL)
+		return status;
+	if (!line->is_test)
+		return master_run(conf);
+	status = print_conf(conf);
 	conf_free(conf);
 	return status;
 }

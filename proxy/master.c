@@ -6,12 +6,11 @@
 
 #include "proxy/clock.h"
 #include "proxy/endpoint.h"
-#include "proxy/listener.h"
+#include "proxy/generation.h"
 #include "proxy/log.h"
-#include "proxy/resources.h"
-#include "proxy/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,51 +20,23 @@
 #include <unistd.h>
 
 #define FAULTS_MAX 65536
-
-/* A worker that lived shorter died of something that will happen again. */
-#define LIFE_US_MIN 10000000
-#define RESPAWN_US_MIN 100000
-#define RESPAWN_US_MAX 30000000
-
-/* Beyond drain-timeout, for workers that do not end. */
-#define GRACE_US 10000000
 #define TICK_US 1000000
 
-struct slot {
-	pid_t pid; /* 0: none */
-	uint64_t started_us;
-	uint64_t respawn_us; /* when to fork the next one; 0: not */
-	unsigned failures;   /* short lives in a row */
-};
-
-enum master_state { MASTER_STARTING, MASTER_SERVING, MASTER_DRAINING };
+enum master_state { MASTER_STARTING, MASTER_SERVING, MASTER_ENDING };
 
 struct master {
-	const struct conf *conf;
 	enum master_state state;
-	struct resources resources;
-	int signals;
-	struct limit *limit;
-	struct stats *stats;
-	struct slot *slots;
-	unsigned workers;
-	unsigned ready_count;
-	uint64_t kill_us; /* when to stop waiting for workers */
+	struct generation_family family;
+	struct generation *newest;  /* those before it follow */
+	struct generation *serving; /* one of them; NULL before the first */
+	unsigned generations;       /* so far */
+	char *file;                 /* of the configuration */
+	bool is_reload_due;
 	int status;
 };
 
-static bool
-share(struct master *master, struct buf *faults)
-{
-	size_t most = worker_connections_max(master->conf) + 1;
-
-	master->limit = limit_new(master->workers, most);
-	master->stats = stats_new(master->workers);
-	if (master->limit != NULL && master->stats != NULL)
-		return true;
-	buf_printf(faults, "cannot make shared memory: %s\n", strerror(errno));
-	return false;
-}
+/* --- what all generations share ---------------------------------------------
+ */
 
 /* Blocked before the first fork: none is lost, neither here nor there. */
 static bool
@@ -80,141 +51,202 @@ take_signals(struct master *master, struct buf *faults)
 		sigaddset(&set, taken[i]);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) == 0)
-		master->signals =
+		master->family.signals =
 			signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (master->signals < 0)
+	if (master->family.signals < 0)
 		buf_printf(faults, "cannot take signals: %s\n",
 			   strerror(errno));
-	return master->signals >= 0;
+	return master->family.signals >= 0;
 }
 
-/* --- workers ----------------------------------------------------------------
+static bool
+open_family(struct master *master, struct buf *faults)
+{
+	if (pipe2(master->family.life, O_CLOEXEC) == 0)
+		return take_signals(master, faults);
+	buf_printf(faults, "cannot make a pipe: %s\n", strerror(errno));
+	return false;
+}
+
+static void
+close_family(struct generation_family *family)
+{
+	listeners_close(&family->listeners);
+	for (unsigned i = 0; i < 2; i++)
+		if (family->life[i] >= 0)
+			close(family->life[i]);
+	if (family->signals >= 0)
+		close(family->signals);
+}
+
+/* --- generations ------------------------------------------------------------
  */
 
-/* What a worker has no use for. */
-static void
-leave_master(struct master *master)
+/* A generation at its start. False with at least one line in faults, and
+ * nothing has changed. */
+static bool
+add_generation(struct master *master, struct conf *conf, struct buf *faults)
 {
-	close(master->resources.life[1]);
-	close(master->resources.ready[0]);
-	close(master->signals);
-	master->resources.life[1] = master->resources.ready[0] = -1;
-	master->signals = -1;
+	struct generation *generation = generation_new(
+		master->generations + 1, conf, &master->family, faults);
+
+	if (generation == NULL) {
+		listeners_revert(&master->family.listeners);
+		return false;
+	}
+	master->generations++;
+	generation->next = master->newest;
+	master->newest = generation;
+	return true;
 }
 
-static void release(struct master *master);
+static void
+free_generations(struct master *master, bool is_all)
+{
+	struct generation **at = &master->newest;
+
+	while (*at != NULL) {
+		struct generation *generation = *at;
+
+		if (!is_all && !generation_is_over(generation)) {
+			at = &generation->next;
+			continue;
+		}
+		*at = generation->next;
+		if (master->serving == generation)
+			master->serving = NULL;
+		generation_free(generation);
+	}
+}
 
 static void
-spawn(struct master *master, unsigned number)
+say_listening(const struct generation *generation)
 {
-	struct slot *slot = &master->slots[number];
-	struct worker_setup setup = {
-		.number = number,
-		.conf = master->conf,
-		.psl = master->resources.psl,
-		.zone = master->resources.zone,
-		.listeners = master->resources.listeners,
-		.limit = master->limit,
-		.stats = &master->stats[number],
-		.spool = master->resources.spool,
-		.bodies = master->resources.bodies,
-		.life = master->resources.life[0],
-		.ready = master->resources.ready[1],
-	};
-	pid_t pid = fork();
+	for (size_t i = 0; i < generation->conf->listener_count; i++) {
+		char text[ENDPOINT_TEXT_MAX];
+		uint16_t port;
+		struct ip ip;
 
-	slot->respawn_us = 0;
-	slot->started_us = clock_monotonic_us();
-	if (pid < 0) {
-		log_printf(EVENT_WORKER_DIED,
-			   "worker=%u call=fork error=\"%s\"", number,
-			   strerror(errno));
-		slot->respawn_us = slot->started_us + RESPAWN_US_MAX;
+		listener_address(generation->resources.listeners[i], &ip,
+				 &port);
+		endpoint_format(&ip, port, text);
+		log_printf(EVENT_LISTENING, "address=%s", text);
+	}
+}
+
+/* --- reload -----------------------------------------------------------------
+ */
+
+/* One event for each line of faults. */
+static void
+log_faults(enum log_event event, const struct buf *faults)
+{
+	struct span rest = buf_span(faults);
+
+	while (rest.n > 0) {
+		size_t n = span_find(rest, '\n');
+		struct buf text;
+
+		buf_init(&text, LOG_LINE_MAX);
+		log_value(&text, "reason", span_first(rest, n));
+		log_event(event, buf_span(&text));
+		buf_fini(&text);
+		rest = span_after(rest, n < rest.n ? n + 1 : n);
+	}
+}
+
+/* Begin a new generation beside the one that serves. */
+static void
+reload(struct master *master)
+{
+	struct buf faults;
+	struct conf *conf;
+
+	master->is_reload_due = false;
+	buf_init(&faults, FAULTS_MAX);
+	conf = conf_read(master->file, CONF_GATE, &faults);
+	if (conf == NULL) {
+		log_faults(EVENT_RELOAD_REFUSED, &faults);
+	} else {
+		log_faults(EVENT_CONF_WARNING, &faults);
+		buf_reset(&faults);
+		if (add_generation(master, conf, &faults))
+			generation_start(master->newest);
+		else
+			log_faults(EVENT_RELOAD_REFUSED, &faults);
+	}
+	buf_fini(&faults);
+}
+
+/* Whether one of them keeps the spool of the other. */
+static bool
+is_same_spool(const struct generation *a, const struct generation *b)
+{
+	return span_equal(a->conf->spool_directory, b->conf->spool_directory);
+}
+
+/* The newest generation serves: those before it make room. */
+static void
+take_over(struct master *master)
+{
+	struct generation *newest = master->newest;
+	bool is_reload = master->serving != NULL;
+
+	master->serving = newest;
+	listeners_settle(&master->family.listeners, newest->conf);
+	for (struct generation *old = newest->next; old != NULL;
+	     old = old->next) {
+		if (old->state != GENERATION_DRAINING)
+			generation_drain(old);
+		if (is_same_spool(old, newest))
+			generation_retire_keeper(old);
+	}
+	master->state = MASTER_SERVING;
+	if (is_reload)
+		log_printf(EVENT_RELOADED, "generation=%u workers=%u",
+			   newest->number, newest->workers);
+	say_listening(newest);
+}
+
+/* The newest cannot serve. Those of its workers that do may have taken
+ * connections already: they drain. */
+static void
+give_up(struct master *master)
+{
+	struct generation *newest = master->newest;
+
+	generation_drain(newest);
+	if (master->serving == NULL) {
+		master->state = MASTER_ENDING;
+		master->status = EXIT_FAILURE;
 		return;
 	}
-	if (pid == 0) {
-		int status;
+	if (is_same_spool(newest, master->serving))
+		generation_retire_keeper(newest);
+	listeners_revert(&master->family.listeners);
+	log_printf(EVENT_RELOAD_REFUSED,
+		   "generation=%u reason=\"its workers could not start\"",
+		   newest->number);
+}
 
-		leave_master(master);
-		status = worker_run(&setup);
-		release(master);
-		exit(status);
+static void
+end(struct master *master)
+{
+	bool is_first = master->state != MASTER_ENDING;
+
+	master->state = MASTER_ENDING;
+	if (is_first) {
+		log_printf(EVENT_DRAINING, "pid=%ld", (long)getpid());
+		listeners_close(&master->family.listeners);
 	}
-	slot->pid = pid;
+	for (struct generation *each = master->newest; each != NULL;
+	     each = each->next)
+		if (!is_first || each->state != GENERATION_DRAINING)
+			generation_drain(each);
 }
 
-static uint64_t
-respawn_delay(const struct slot *slot)
-{
-	uint64_t us = RESPAWN_US_MIN;
-
-	if (slot->failures == 0)
-		return 0;
-	for (unsigned i = 1; i < slot->failures && us < RESPAWN_US_MAX; i++)
-		us *= 2;
-	return us < RESPAWN_US_MAX ? us : RESPAWN_US_MAX;
-}
-
-static void
-log_death(unsigned number, pid_t pid, int status)
-{
-	if (WIFSIGNALED(status))
-		log_printf(EVENT_WORKER_DIED, "worker=%u pid=%ld signal=%d",
-			   number, (long)pid, WTERMSIG(status));
-	else
-		log_printf(EVENT_WORKER_DIED, "worker=%u pid=%ld status=%d",
-			   number, (long)pid, WEXITSTATUS(status));
-}
-
-/* End: tell all workers; wait no longer than that. */
-static void
-signal_workers(const struct master *master, int number)
-{
-	for (unsigned i = 0; i < master->workers; i++)
-		if (master->slots[i].pid > 0)
-			kill(master->slots[i].pid, number);
-}
-
-static void
-drain(struct master *master, int status)
-{
-	if (master->state == MASTER_DRAINING)
-		return;
-	master->state = MASTER_DRAINING;
-	master->status = status;
-	master->kill_us =
-		clock_monotonic_us() + master->conf->drain_us_max + GRACE_US;
-	log_printf(EVENT_DRAINING, "pid=%ld", (long)getpid());
-	resources_close_listeners(&master->resources);
-	signal_workers(master, SIGTERM);
-}
-
-/* A worker has ended. What it had in shared memory is gone with it. */
-static void
-bury(struct master *master, unsigned number, int status)
-{
-	struct slot *slot = &master->slots[number];
-	uint64_t now_us = clock_monotonic_us();
-	pid_t pid = slot->pid;
-
-	slot->pid = 0;
-	limit_clear(master->limit, number);
-	stats_clear(&master->stats[number]);
-	if (master->state == MASTER_DRAINING && status == 0)
-		return;
-	log_death(number, pid, status);
-	if (master->state == MASTER_DRAINING)
-		return;
-	if (master->state == MASTER_STARTING) {
-		drain(master, EXIT_FAILURE);
-		return;
-	}
-	if (now_us - slot->started_us < LIFE_US_MIN)
-		slot->failures++;
-	else
-		slot->failures = 0;
-	slot->respawn_us = now_us + respawn_delay(slot);
-}
+/* --- signals ----------------------------------------------------------------
+ */
 
 static void
 reap(struct master *master)
@@ -223,58 +255,10 @@ reap(struct master *master)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i < master->workers; i++)
-			if (master->slots[i].pid == pid)
-				bury(master, i, status);
-}
-
-static void
-respawn(struct master *master)
-{
-	uint64_t now_us = clock_monotonic_us();
-
-	if (master->state == MASTER_DRAINING)
-		return;
-	for (unsigned i = 0; i < master->workers; i++) {
-		const struct slot *slot = &master->slots[i];
-
-		if (slot->pid == 0 && slot->respawn_us != 0 &&
-		    slot->respawn_us <= now_us)
-			spawn(master, i);
-	}
-}
-
-/* --- the loop ---------------------------------------------------------------
- */
-
-static void
-say_listening(struct master *master)
-{
-	for (size_t i = 0; i < master->conf->listener_count; i++) {
-		char text[ENDPOINT_TEXT_MAX];
-		uint16_t port;
-		struct ip ip;
-
-		listener_address(master->resources.listeners[i], &ip, &port);
-		endpoint_format(&ip, port, text);
-		log_printf(EVENT_LISTENING, "address=%s", text);
-	}
-}
-
-static void
-take_ready(struct master *master)
-{
-	char octets[64];
-	ssize_t n;
-
-	while ((n = read(master->resources.ready[0], octets, sizeof(octets))) >
-	       0)
-		master->ready_count += (unsigned)n;
-	if (master->state != MASTER_STARTING ||
-	    master->ready_count < master->workers)
-		return;
-	master->state = MASTER_SERVING;
-	say_listening(master);
+		for (struct generation *each = master->newest; each != NULL;
+		     each = each->next)
+			if (generation_bury(each, pid, status))
+				break;
 }
 
 static void
@@ -285,7 +269,9 @@ reopen_log(struct master *master)
 	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
 		   error == 0 ? "" : " error=\"",
 		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
-	signal_workers(master, SIGUSR1);
+	for (struct generation *each = master->newest; each != NULL;
+	     each = each->next)
+		generation_signal(each, SIGUSR1);
 }
 
 static void
@@ -299,16 +285,11 @@ take_signal(struct master *master, unsigned number)
 		reopen_log(master);
 		return;
 	case SIGHUP:
-		log_printf(EVENT_RELOAD,
-			   "pid=%ld reason=\"this version cannot"
-			   " reload: restart it instead\"",
-			   (long)getpid());
+		log_printf(EVENT_RELOAD, "pid=%ld", (long)getpid());
+		master->is_reload_due = true;
 		return;
 	default: /* SIGTERM, SIGINT */
-		if (master->state == MASTER_DRAINING)
-			signal_workers(master, SIGTERM);
-		else
-			drain(master, EXIT_SUCCESS);
+		end(master);
 	}
 }
 
@@ -317,118 +298,117 @@ read_signals(struct master *master)
 {
 	struct signalfd_siginfo signal;
 
-	while (read(master->signals, &signal, sizeof(signal)) ==
+	while (read(master->family.signals, &signal, sizeof(signal)) ==
 	       (ssize_t)sizeof(signal))
 		take_signal(master, signal.ssi_signo);
 }
 
-static bool
-has_workers(const struct master *master)
-{
-	for (unsigned i = 0; i < master->workers; i++)
-		if (master->slots[i].pid > 0)
-			return true;
-	return false;
-}
+/* --- the loop ---------------------------------------------------------------
+ */
 
-/* Until the next worker is due, but no longer than a tick. */
+/* Until something is due, but no longer than a tick. */
 static int
 wait_ms(const struct master *master)
 {
 	uint64_t now_us = clock_monotonic_us();
-	uint64_t wait_us = TICK_US;
+	uint64_t until_us = now_us + TICK_US;
 
-	for (unsigned i = 0; i < master->workers; i++) {
-		uint64_t due_us = master->slots[i].respawn_us;
+	for (const struct generation *each = master->newest; each != NULL;
+	     each = each->next) {
+		uint64_t due_us = generation_due(each);
 
-		if (due_us != 0 && due_us < now_us + wait_us)
-			wait_us = due_us <= now_us ? 0 : due_us - now_us;
+		if (due_us < until_us)
+			until_us = due_us < now_us ? now_us : due_us;
 	}
-	return (int)((wait_us + 999) / 1000);
+	return (int)((until_us - now_us + 999) / 1000);
+}
+
+/* For signals, or for the workers of the generation that starts. */
+static void
+wait_for_news(const struct master *master)
+{
+	bool is_starting = master->newest != NULL &&
+			   master->newest->state == GENERATION_STARTING;
+	struct pollfd awaited[] = {
+		{ .fd = master->family.signals, .events = POLLIN },
+		{ .fd = is_starting ? master->newest->ready[0] : -1,
+		  .events = POLLIN },
+	};
+
+	poll(awaited, 2, wait_ms(master));
+}
+
+/* What has become of the newest generation. */
+static void
+look_at_newest(struct master *master)
+{
+	struct generation *newest = master->newest;
+
+	if (master->state == MASTER_ENDING || newest == NULL)
+		return;
+	if (newest->has_failed && newest->state == GENERATION_STARTING)
+		give_up(master);
+	else if (newest->state == GENERATION_SERVING &&
+		 newest != master->serving)
+		take_over(master);
+	else if (master->is_reload_due && master->state == MASTER_SERVING &&
+		 newest->state != GENERATION_STARTING)
+		reload(master);
 }
 
 static void
 serve(struct master *master)
 {
-	for (unsigned i = 0; i < master->workers; i++)
-		spawn(master, i);
-	while (master->state != MASTER_DRAINING || has_workers(master)) {
-		struct pollfd awaited[] = {
-			{ .fd = master->signals, .events = POLLIN },
-			{ .fd = master->resources.ready[0], .events = POLLIN },
-		};
-
-		poll(awaited, 2, wait_ms(master));
+	generation_start(master->newest);
+	while (master->newest != NULL) {
+		wait_for_news(master);
 		read_signals(master);
-		take_ready(master);
-		respawn(master);
+		for (struct generation *each = master->newest; each != NULL;
+		     each = each->next)
+			generation_tend(each);
+		look_at_newest(master);
+		free_generations(master, false);
 		log_flush();
-		if (master->state == MASTER_DRAINING &&
-		    clock_monotonic_us() > master->kill_us)
-			signal_workers(master, SIGKILL);
 	}
 }
 
-/* Harmless for what was not opened. */
-static void
-release(struct master *master)
-{
-	resources_close(&master->resources);
-	limit_free(master->limit);
-	stats_free(master->stats, master->workers);
-	if (master->signals >= 0)
-		close(master->signals);
-	free(master->slots);
-}
-
-static unsigned
-count_workers(const struct conf *conf)
-{
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (conf->workers > 0)
-		return conf->workers;
-	return online > 0 ? (unsigned)online : 1;
-}
-
 static bool
-master_init(struct master *master, const struct conf *conf)
-{
-	*master = (struct master){
-		.conf = conf,
-		.workers = count_workers(conf),
-		.signals = -1,
-		.status = EXIT_SUCCESS,
-	};
-	master->slots = calloc(master->workers, sizeof(struct slot));
-	return master->slots != NULL;
-}
-
-static bool
-prepare(struct master *master)
+prepare(struct master *master, struct conf *conf)
 {
 	struct buf faults;
 	bool is_ready;
 
 	buf_init(&faults, FAULTS_MAX);
-	is_ready = resources_open(&master->resources, master->conf, &faults) &&
-		   share(master, &faults) && take_signals(master, &faults);
+	is_ready = open_family(master, &faults);
+	if (is_ready)
+		is_ready = add_generation(master, conf, &faults) &&
+			   privilege_narrow(&faults);
+	else
+		conf_free(conf);
 	if (faults.n > 0)
 		fwrite(buf_span(&faults).p, 1, faults.n, stderr);
 	buf_fini(&faults);
 	return is_ready;
 }
 
-int
-master_run(const struct conf *conf)
+static void
+release(struct master *master)
 {
-	struct master master;
+	free_generations(master, true);
+	close_family(&master->family);
+	free(master->file);
+}
 
-	if (!master_init(&master, conf)) {
-		fprintf(stderr, "out of memory\n");
-		return EXIT_FAILURE;
-	}
-	if (prepare(&master)) {
+int
+master_run(struct conf *conf)
+{
+	struct master master = {
+		.family = { .signals = -1, .life = { -1, -1 } },
+		.file = strndup((const char *)conf->file.p, conf->file.n),
+		.status = EXIT_SUCCESS,
+	};
+
+	if (master.file != NULL && prepare(&master, conf)) {
 		serve(&master);
 		log_flush();
 		log_printf(EVENT_STOPPED, "pid=%ld status=%d", (long)getpid(),

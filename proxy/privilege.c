@@ -6,9 +6,18 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Ports below 1024; becoming the user, and telling its processes to end;
+ * making the spool directory for it; files of root and of that user. */
+static const unsigned kept[] = {
+	CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN,
+	CAP_DAC_OVERRIDE,
+};
 
 bool
 privilege_find(struct span user, struct privilege *privilege,
@@ -44,6 +53,54 @@ privilege_find(struct span user, struct privilege *privilege,
 	privilege->user = entry->pw_uid;
 	privilege->group = entry->pw_gid;
 	return true;
+}
+
+/* What execve() could give back. Those the kernel does not know end it. */
+static void
+narrow_bounding_set(uint64_t mask)
+{
+	for (unsigned i = 0; i < 64; i++)
+		if ((mask >> i & 1) == 0 &&
+		    prctl(PR_CAPBSET_DROP, i, 0, 0, 0) != 0 && errno == EINVAL)
+			return;
+}
+
+/* libcap is not needed for one call. */
+static bool
+narrow_own_sets(uint64_t mask)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct sets[2];
+
+	if (syscall(SYS_capget, &header, sets) != 0)
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t half = (uint32_t)(mask >> (32 * i));
+
+		sets[i].permitted &= half;
+		sets[i].effective &= half;
+		sets[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, sets) == 0;
+}
+
+bool
+privilege_narrow(struct buf *faults)
+{
+	uint64_t mask = 0;
+
+	if (geteuid() != 0)
+		return true;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		mask |= UINT64_C(1) << kept[i];
+	narrow_bounding_set(mask);
+	if (narrow_own_sets(mask))
+		return true;
+	buf_printf(faults, "cannot give up capabilities: %s\n",
+		   strerror(errno));
+	return false;
 }
 
 static bool

@@ -2,10 +2,12 @@
 /*
  * privilege: from root to the user of the configuration.
  *
- * Found first, since files are made for that user; dropped once everything
- * that needs root is open: groups, group, user, for good, and it is tried
- * whether they are. Then no program that is executed can gain any, and no
- * other process of that user can look into ours, where keys will be.
+ * The master stays root, since a reload may have to read files and bind ports
+ * that only root can, but gives up what it will never need; it reads no octet
+ * from the network. Every other process becomes the user of the configuration
+ * right after the fork: groups, group, user, for good, and it is tried whether
+ * they are. Then no program that is executed can gain any, and no other
+ * process of that user can look into ours, where keys will be.
  */
 #ifndef PROXY_PRIVILEGE_H
 #define PROXY_PRIVILEGE_H
@@ -25,6 +27,10 @@ struct privilege {
  * in faults where there is no such user, or only root could become it. */
 bool privilege_find(struct span user, struct privilege *privilege,
 		    struct buf *faults);
+
+/* Keep of root's powers those that a reload needs. False with a sentence in
+ * faults. Harmless for who is not root. */
+bool privilege_narrow(struct buf *faults);
 
 /* Become it. False with a sentence in faults, and the process must end. */
 bool privilege_drop(const struct privilege *privilege, struct buf *faults);

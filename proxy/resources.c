@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * resources: what the master reads and opens before the first fork.
+ * resources: what the workers of one configuration need.
  */
 #include "proxy/resources.h"
 
-#include "dmarc/report/segment.h"
-#include "proxy/listener.h"
-#include "proxy/privilege.h"
 #include "proxy/ring.h"
 #include "proxy/tempfile.h"
+
+#include "dmarc/report/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FILE_OCTETS_MAX ((size_t)64 << 20) /* zone file, suffix list */
 #define PIECE 65536
 #define PSL_DEFAULT "/usr/share/publicsuffix/public_suffix_list.dat"
+
+/* A file system that does not answer shall not hold up the master. */
+#define TRIAL_SECONDS_MAX 10
+#define TRIAL_FAULTS_MAX 4096
 
 static bool
 fault(struct buf *faults, const char *what, const char *name, int error)
@@ -122,62 +127,37 @@ load_zone(struct resources *resources, const struct conf *conf,
 
 static bool
 open_listeners(struct resources *resources, const struct conf *conf,
-	       struct buf *faults)
+	       struct listeners *listeners, struct buf *faults)
 {
-	bool is_complete = true;
-
 	resources->listeners = calloc(conf->listener_count, sizeof(int));
 	if (resources->listeners == NULL)
 		return fault(faults, "cannot make", "listeners", ENOMEM);
-	resources->listener_count = conf->listener_count;
-	for (size_t i = 0; i < conf->listener_count; i++)
-		resources->listeners[i] = -1;
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		resources->listeners[i] =
-			listener_open(&conf->listeners[i].endpoint, faults);
-		is_complete &= resources->listeners[i] >= 0;
-	}
-	return is_complete;
+	return listeners_open(listeners, conf, resources->listeners, faults);
 }
 
-static bool
-make_spool(const struct conf *conf, const struct privilege *privilege,
-	   struct buf *faults)
+static int
+open_directory(const char *name)
 {
-	char name[PATH_MAX];
-
-	if (!path_string(conf->spool_directory, name, faults))
-		return false;
-	/* The first start makes it; what cannot be made, or is there, shows
-	 * when the log is opened. */
-	if (mkdir(name, 0750) == 0 &&
-	    chown(name, privilege->user, privilege->group) != 0)
-		return fault(faults, "give away", name, errno);
-	return true;
+	return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Workers open the verdict log themselves; that it can be is tried here. */
 static bool
 open_spool(struct resources *resources, const struct conf *conf,
 	   struct buf *faults)
 {
+	const struct privilege *privilege = &resources->privilege;
 	char name[PATH_MAX];
-	int fd;
 
 	if (!path_string(conf->spool_directory, name, faults))
 		return false;
-	resources->spool = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (resources->spool < 0)
-		return fault(faults, "cannot open the spool", name, errno);
-	fd = segment_open(resources->spool, conf->hostname);
-	if (fd < 0) {
-		buf_printf(faults, "cannot open the verdict log %s/%s: %s\n",
-			   name, SEGMENT_LIVE,
-			   fd == -ELOOP ? "not a plain file" : strerror(-fd));
-		return false;
-	}
-	close(fd);
-	return true;
+	/* The first start makes it; what cannot be made shows when it is
+	 * opened. */
+	if (mkdir(name, 0750) == 0 &&
+	    chown(name, privilege->user, privilege->group) != 0)
+		return fault(faults, "give away", name, errno);
+	resources->spool = open_directory(name);
+	return resources->spool >= 0 ||
+	       fault(faults, "cannot open the spool", name, errno);
 }
 
 static bool
@@ -188,8 +168,9 @@ open_bodies(struct resources *resources, const struct conf *conf,
 
 	if (!path_string(conf->body_directory, name, faults))
 		return false;
-	resources->bodies = tempfile_directory(name, faults);
-	return resources->bodies >= 0;
+	resources->bodies = open_directory(name);
+	return resources->bodies >= 0 ||
+	       fault(faults, "cannot keep message bodies in", name, errno);
 }
 
 /* As many descriptors as we may have; what the limit is decides how many
@@ -205,8 +186,10 @@ raise_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* Whether workers will get a ring: one is made, as the user they run as, and
- * given back. They make their own after the fork. */
+/* --- what must be possible as the user --------------------------------------
+ */
+
+/* Whether workers will get a ring: one is made and given back. */
 static bool
 try_ring(struct buf *faults)
 {
@@ -220,36 +203,109 @@ try_ring(struct buf *faults)
 }
 
 static bool
-open_pipes(struct resources *resources, struct buf *faults)
+try_bodies(const struct conf *conf, struct buf *faults)
 {
-	if (pipe2(resources->life, O_CLOEXEC) != 0 ||
-	    pipe2(resources->ready, O_CLOEXEC | O_NONBLOCK) != 0)
-		return fault(faults, "cannot make", "a pipe", errno);
-	return true;
+	char name[PATH_MAX];
+	int fd = -1;
+
+	if (path_string(conf->body_directory, name, faults))
+		fd = tempfile_directory(name, faults);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
+
+static bool
+try_spool(const struct resources *resources, const struct conf *conf,
+	  struct buf *faults)
+{
+	int fd = segment_open(resources->spool, conf->hostname);
+	struct span name = conf->spool_directory;
+
+	if (fd >= 0) {
+		close(fd);
+		return true;
+	}
+	buf_append(faults, SPAN_LIT("cannot write the verdict log "));
+	buf_append(faults, name);
+	buf_printf(faults, "/%s: %s\n", SEGMENT_LIVE,
+		   fd == -ELOOP ? "not a plain file" : strerror(-fd));
+	return false;
+}
+
+/* The child: its faults into the pipe, its success as its exit status. */
+static void __attribute__((noreturn))
+try_as_user(const struct resources *resources, const struct conf *conf, int out)
+{
+	struct buf faults;
+	bool is_good;
+
+	alarm(TRIAL_SECONDS_MAX);
+	buf_init(&faults, TRIAL_FAULTS_MAX);
+	is_good = privilege_drop(&resources->privilege, &faults) &&
+		  try_ring(&faults) && try_bodies(conf, &faults) &&
+		  try_spool(resources, conf, &faults);
+	if (faults.n > 0 &&
+	    write(out, buf_span(&faults).p, faults.n) != (ssize_t)faults.n)
+		is_good = false;
+	_exit(is_good ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* What the child said and how it ended; waits for it. */
+static bool
+hear(pid_t child, int in, struct buf *faults)
+{
+	int status = 0;
+
+	if (read_all(in, faults) != 0)
+		kill(child, SIGKILL);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		buf_printf(
+			faults,
+			"a trial as the user did not end (signal %d): is "
+			"the file system of the spool or the bodies there?\n",
+			WTERMSIG(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static bool
+try_all(const struct resources *resources, const struct conf *conf,
+	struct buf *faults)
+{
+	int ends[2];
+	bool is_good;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return fault(faults, "cannot make", "a pipe", errno);
+	child = fork();
+	if (child == 0)
+		try_as_user(resources, conf, ends[1]);
+	close(ends[1]);
+	is_good = child < 0 ? fault(faults, "cannot", "fork", errno)
+			    : hear(child, ends[0], faults);
+	close(ends[0]);
+	return is_good;
+}
+
+/* --- all of it --------------------------------------------------------------
+ */
 
 bool
 resources_open(struct resources *resources, const struct conf *conf,
-	       struct buf *faults)
+	       struct listeners *listeners, struct buf *faults)
 {
-	struct privilege privilege;
-
-	*resources = (struct resources){
-		.spool = -1,
-		.bodies = -1,
-		.life = { -1, -1 },
-		.ready = { -1, -1 },
-	};
+	*resources = (struct resources){ .spool = -1, .bodies = -1 };
 	raise_files();
 	return load_psl(resources, conf, faults) &&
 	       load_zone(resources, conf, faults) &&
-	       privilege_find(conf->user, &privilege, faults) &&
-	       open_listeners(resources, conf, faults) &&
-	       make_spool(conf, &privilege, faults) &&
-	       privilege_drop(&privilege, faults) &&
+	       privilege_find(conf->user, &resources->privilege, faults) &&
+	       open_listeners(resources, conf, listeners, faults) &&
 	       open_spool(resources, conf, faults) &&
-	       open_bodies(resources, conf, faults) && try_ring(faults) &&
-	       open_pipes(resources, faults);
+	       open_bodies(resources, conf, faults) &&
+	       try_all(resources, conf, faults);
 }
 
 static void
@@ -261,23 +317,11 @@ close_one(int *fd)
 }
 
 void
-resources_close_listeners(struct resources *resources)
-{
-	for (size_t i = 0; i < resources->listener_count; i++)
-		close_one(&resources->listeners[i]);
-}
-
-void
 resources_close(struct resources *resources)
 {
-	resources_close_listeners(resources);
 	free(resources->listeners);
 	close_one(&resources->spool);
 	close_one(&resources->bodies);
-	for (int i = 0; i < 2; i++) {
-		close_one(&resources->life[i]);
-		close_one(&resources->ready[i]);
-	}
 	domain_psl_free(resources->psl);
 	zone_free(resources->zone);
 }

@@ -10,6 +10,7 @@
 The programs are taken from the folder in DMARCGATE_BUILD, or build/.
 """
 
+import gzip
 import json
 import os
 import pwd
@@ -66,7 +67,7 @@ class Gate:
     backends, routes, overrides
                 further blocks by title; a route "*" leads to "mta" unless
                 routes are given
-    listen, backend_settings, dmarc, quarantine, resolver, limit
+    listen, backend_settings, dmarc, quarantine, resolver, limit, spool
                 settings of the blocks of that name
     top         settings outside blocks
     text        more lines, as they are
@@ -75,7 +76,8 @@ class Gate:
     def __init__(self, backend, zone="", dns=None, identity="xclient",
                  listen=None, backend_settings=None, backends=None,
                  routes=None, overrides=None, dmarc=None, quarantine=None,
-                 resolver=None, limit=None, top=None, text="", start=True):
+                 resolver=None, limit=None, spool=None, top=None, text="",
+                 start=True):
         self.home = scratch("gate")
         self.port, self.plain_port = free_port(), free_port()
         self.spool = self._own("spool")
@@ -109,7 +111,7 @@ class Gate:
             "quarantine": quarantine or {},
             "limit": limit or {},
             "resolver": {**answers, **(resolver or {})},
-            "spool": {"directory": str(self.spool)},
+            "spool": {"directory": str(self.spool), **(spool or {})},
         }
         self.conf.write_text(conf_text(self.settings) + text, "utf-8")
         if start:
@@ -135,11 +137,12 @@ class Gate:
 
     def start(self):
         """Start it and wait until every listener is ready."""
+        before = 0 if self.process is None else len(self.events("listening"))
         self.process = Process([DMARCGATE, "-c", self.conf],
                                self.home / "events")
         try:
-            self.process.wait_for(lambda: len(self.events("listening")) >= 2,
-                                  20)
+            self.process.wait_for(
+                lambda: len(self.events("listening")) >= before + 2, 20)
         except RuntimeError:
             self.process.kill()
             raise
@@ -164,10 +167,31 @@ class Gate:
         self.process.signal(number)
 
     def workers(self):
-        """The process ids of the master's children."""
+        """The process ids of its workers; those that drain are among them."""
+        return self._children("dmarcgate-w")
+
+    def keepers(self):
+        """The process ids of those who look after the spool."""
+        return self._children("dmarcgate-keep")
+
+    def _children(self, name):
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(child) for child in children.split()]
+        return [int(child) for child in children.split()
+                if _name_of(child).startswith(name)]
+
+    def configure(self, text=None, **changes):
+        """Write proxy.conf anew, with other settings: top-level ones by their
+        word (- is _), or blocks of one (dmarc={...}); None leaves one out."""
+        for word, value in changes.items():
+            self.settings[word.replace("_", "-")] = value
+        self.conf.write_text(conf_text(self.settings) + (text or ""), "utf-8")
+
+    def reload(self, seconds=20):
+        """SIGHUP, and wait until the new workers serve."""
+        before = len(self.events("reloaded"))
+        self.signal(signal.SIGHUP)
+        self.wait_event("reloaded", before + 1, seconds)
 
     def kill_worker(self):
         """kill -9 of one worker."""
@@ -195,14 +219,14 @@ class Gate:
         return self.events(name)
 
     def verdicts(self):
-        """The verdict lines so far, parsed; a line that is no verdict is an
-        error."""
-        file = self.spool / "verdict.log"
-        if not file.exists():
-            return []
-        lines = file.read_bytes().split(b"\n")
-        verdicts = [json.loads(line) for line in lines[:-1]]
-        assert lines[-1] == b"", f"a torn line: {lines[-1]!r}"
+        """The verdict lines so far, over all segments, parsed; a line that is
+        no record is an error."""
+        verdicts = []
+        for file in sorted(self.spool.glob("verdict-*")) + [
+                self.spool / "verdict.log"]:
+            lines = _octets_of(file).split(b"\n")
+            assert lines[-1] == b"", f"a torn line: {lines[-1]!r}"
+            verdicts += [json.loads(line) for line in lines[:-1]]
         assert all(verdict["v"] == 1 for verdict in verdicts)
         return [verdict for verdict in verdicts if "action" in verdict]
 
@@ -219,3 +243,19 @@ class Gate:
 
 def _endpoint(backend):
     return f"127.0.0.1:{backend}" if isinstance(backend, int) else backend
+
+
+def _octets_of(file):
+    """Of a segment; nothing of one that is compressed or deleted just now."""
+    try:
+        octets = file.read_bytes()
+    except FileNotFoundError:
+        return b""
+    return gzip.decompress(octets) if file.suffix == ".gz" else octets
+
+
+def _name_of(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A new configuration without losing anybody, or none at all; workers that
+are replaced; a master that dies."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.e2e.process import free_port
+from tests.e2e.senders import BAD, GOOD, message, zone
+from tests.e2e.smtp import Client, Closed, encode
+
+ALICE, CEO = "alice@reject.example", "ceo@reject.example"
+BOB = ["bob@backend.example"]
+
+
+@pytest.fixture(name="mx")
+def _mx(gate, postfix):
+    return gate(backend=postfix.port, zone=zone(), top={"workers": 2})
+
+
+def wait_until(claim, what, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+def forge(mx):
+    """What the gate says to a forgery now."""
+    with mx.client(BAD) as client:
+        client.ehlo()
+        return client.deliver(CEO, BOB, message(CEO)).code
+
+
+def begin(client):
+    """A mail up to its 354."""
+    assert client.mail(ALICE).code == 250
+    assert client.rcpt(BOB[0]).code == 250
+    assert client.command("DATA").code == 354
+
+
+# --- a new configuration ---
+
+
+def test_a_reload_changes_what_is_enforced(mx):
+    assert forge(mx) == 550
+    before = mx.workers()
+    mx.configure(dmarc={"mode": "monitor"})
+    mx.reload()
+    assert forge(mx) == 250
+    wait_until(lambda: not set(before) & set(mx.workers()),
+               "the workers before the reload end")
+    assert len(mx.workers()) == 2 and len(mx.keepers()) == 1
+    mx.wait_verdicts(2)
+    assert not mx.events("worker-died")
+
+
+def test_a_mail_under_way_ends_under_the_old_configuration(mx, postfix):
+    with mx.client(GOOD) as client:
+        client.ehlo()
+        begin(client)
+        mx.configure(hostname="renamed.example")
+        mx.reload()
+        with mx.client(GOOD) as other:
+            other.ehlo()
+            assert other.deliver(ALICE, BOB, message(ALICE)).code == 250
+        client.send(encode(message(ALICE)))
+        assert client.reply().code == 250
+        client.quit()
+    assert len(postfix.wait_mail("bob", 2)) == 2
+    assert {verdict["gate"] for verdict in mx.wait_verdicts(2)} == {
+        "gate.example", "renamed.example"}
+
+
+def test_who_has_just_come_may_send_the_first_mail(mx, postfix):
+    with mx.client(GOOD) as client:
+        mx.reload()
+        client.ehlo()
+        assert client.deliver(ALICE, BOB, message(ALICE)).code == 250
+        assert client.mail(ALICE).code == 421
+        client.expect_end()
+    postfix.wait_mail("bob")
+
+
+def test_who_is_silent_between_mails_is_told(mx, postfix):
+    with mx.client(GOOD) as client:
+        client.ehlo()
+        assert client.deliver(ALICE, BOB, message(ALICE)).code == 250
+        mx.reload()
+        assert client.expect(421).enhanced == "4.3.2"
+        client.expect_end()
+    postfix.wait_mail("bob")
+
+
+def test_drain_timeout_cuts_off_what_does_not_end(mx):
+    mx.configure(drain_timeout="1s")
+    mx.reload()
+    with mx.client(GOOD) as client:
+        client.ehlo()
+        begin(client)
+        before = mx.workers()
+        mx.reload()
+        with pytest.raises(Closed):
+            client.reply()
+        wait_until(lambda: not set(before) & set(mx.workers()),
+                   "the old workers end")
+    assert not mx.verdicts()
+
+
+def test_listeners_come_and_go(mx):
+    more, gone = free_port(), mx.plain_port
+    mx.settings[("listen", f"127.0.0.1:{more}")] = {}
+    del mx.settings[("listen", f"127.0.0.1:{gone}")]
+    mx.configure()
+    mx.reload()
+    with Client(more):
+        pass
+    with Client(mx.port, GOOD):
+        pass
+    wait_until(lambda: _refuses(gone), "nobody listens there any more")
+
+
+def _refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_more_workers_and_fewer(mx):
+    for count in 4, 1:
+        mx.configure(workers=count)
+        before = mx.workers()
+        mx.reload()
+        wait_until(lambda: not set(before) & set(mx.workers()),
+                   "the old workers end")
+        assert len(mx.workers()) == count
+
+
+def test_another_spool(mx, postfix):
+    assert forge(mx) == 550
+    mx.wait_verdicts(1)
+    old, mx.spool = mx.spool, mx._own("spool2")
+    mx.configure(spool={"directory": str(mx.spool)})
+    mx.reload()
+    assert forge(mx) == 550
+    mx.wait_verdicts(1)
+    assert (old / "verdict.log").exists()
+    wait_until(lambda: len(mx.keepers()) == 1, "one keeper")
+
+
+def test_a_reload_that_comes_during_another_is_not_lost(mx):
+    for number in range(5):
+        mx.configure(hostname=f"n{number}.example")
+        mx.signal(signal.SIGHUP)
+    wait_until(lambda: _serves(mx, "n4.example"), "the last one serves")
+
+
+def _serves(mx, name):
+    with mx.client(GOOD) as client:
+        return client.ehlo().lines[0].startswith(name)
+
+
+# --- one that cannot be served ---
+
+
+def refuse(mx, *words):
+    """SIGHUP must change nothing, and say why in an event that has words."""
+    before, count = mx.workers(), len(mx.events("reload-refused"))
+    mx.signal(signal.SIGHUP)
+    events = mx.wait_event("reload-refused", count + 1)[count:]
+    for word in words:
+        assert any(word in event for event in events), events
+    assert mx.workers() == before
+    assert forge(mx) == 550
+    assert not mx.events("reloaded")
+
+
+def test_a_wrong_proxy_conf_leaves_all_as_it_was(mx):
+    mx.configure("message-size = \"lots\"\n", dmarc={"mode": "monitor"})
+    refuse(mx, f"{mx.conf}:", "message-size", "lots")
+
+
+def test_a_proxy_conf_that_is_gone_leaves_all_as_it_was(mx):
+    mx.conf.unlink()
+    refuse(mx, "cannot be read")
+
+
+def test_an_address_in_use_leaves_all_as_it_was(mx):
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mx.settings[("listen", f"127.0.0.1:{free}")] = {}
+        mx.settings[("listen",
+                     f"127.0.0.1:{taken.getsockname()[1]}")] = {}
+        mx.configure()
+        refuse(mx, "cannot listen", "in use")
+    assert _refuses(free)
+
+
+@pytest.mark.parametrize("changes, word", [
+    ({"user": "nobody-of-that-name"}, "nobody-of-that-name"),
+    ({"spool": {"directory": "/proc"}}, "verdict log"),
+    ({"spool": {"directory": "/does/not/exist"}}, "/does/not/exist"),
+    ({"body_directory": "/proc"}, "bodies"),
+    ({"psl_file": "/does/not/exist"}, "/does/not/exist"),
+])
+def test_what_the_machine_does_not_allow_leaves_all_as_it_was(mx, changes,
+                                                             word):
+    mx.configure(**changes)
+    refuse(mx, word)
+
+
+def test_it_is_served_once_it_is_mended(mx):
+    mx.configure("nonsense\n", dmarc={"mode": "monitor"})
+    refuse(mx, f"{mx.conf}:", "behind the word")
+    mx.configure()
+    mx.reload()
+    assert forge(mx) == 250
+
+
+# --- processes that end ---
+
+
+def test_a_worker_that_dies_in_a_loop_backs_off_and_says_so(mx):
+    mx.configure(workers=1)
+    mx.reload()
+    wait_until(lambda: len(mx.workers()) == 1, "one worker")
+    began = time.monotonic()
+    for number in range(4):
+        wait_until(lambda: len(mx.workers()) == 1, "the next worker")
+        os.kill(mx.workers()[0], signal.SIGKILL)
+        mx.wait_event("worker-died", number + 1)
+    wait_until(lambda: len(mx.workers()) == 1, "the next worker")
+    assert time.monotonic() - began >= 1.5  # 0.1 + 0.2 + 0.4 + 0.8
+    assert "lives=4" in mx.wait_event("worker-loops", 2)[-1]
+    assert forge(mx) == 550
+
+
+def test_what_a_dead_worker_had_is_counted_no_more(gate, postfix):
+    mx = gate(backend=postfix.port, zone=zone(), top={"workers": 1},
+              limit={"connections-per-address": 2})
+    clients = [mx.client(GOOD), mx.client(GOOD)]
+    with mx.client(GOOD, greet=False) as third:
+        third.expect(421)
+    mx.kill_worker()
+    mx.wait_event("started", 2)
+    more = [mx.client(GOOD), mx.client(GOOD)]
+    for client in clients + more:
+        client.close()
+
+
+def test_a_dead_keeper_is_replaced(mx):
+    keeper, = mx.keepers()
+    os.kill(keeper, signal.SIGKILL)
+    assert "keeper=0" in mx.wait_event("worker-died")[0]
+    wait_until(lambda: mx.keepers() not in ([], [keeper]), "another keeper")
+    assert forge(mx) == 550
+
+
+def test_without_a_master_workers_drain(mx, postfix):
+    workers, keeper = mx.workers(), mx.keepers()
+    with mx.client(GOOD) as client:
+        client.ehlo()
+        begin(client)
+        os.kill(mx.process.pid, signal.SIGKILL)
+        mx.process.child.wait()
+        wait_until(lambda: _refuses(mx.plain_port), "nobody listens")
+        client.send(encode(message(ALICE)))
+        assert client.reply().code == 250
+        client.quit()
+    postfix.wait_mail("bob")
+    wait_until(lambda: not any(map(_is_there, workers + keeper)), "they end")
+    assert len(mx.verdicts()) == 1
+    mx.start()  # on the same ports and spool
+    assert forge(mx) == 550
+
+
+def _is_there(pid):
+    try:
+        os.kill(pid, 0)
+        return open(f"/proc/{pid}/stat").read().split()[2] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_the_master_keeps_no_more_of_root_than_it_needs(mx):
+    if os.geteuid() != 0:
+        pytest.skip("there is nothing to give up")
+    status = dict(line.split(":\t", 1) for line in open(
+        f"/proc/{mx.process.pid}/status").read().splitlines() if ":\t" in line)
+    kept = int(status["CapEff"], 16)
+    assert kept == int(status["CapPrm"], 16) != 0
+    assert bin(kept).count("1") == 6
+    for pid in mx.workers() + mx.keepers():
+        status = open(f"/proc/{pid}/status").read()
+        assert "CapEff:\t0000000000000000" in status
+        assert "Uid:\t0" not in status
