@@ -27,6 +27,10 @@
 /* After an accept that failed for want of descriptors or memory. */
 #define ACCEPT_PAUSE_US 100000
 
+/* Connections taken at most when the listeners are left; where more come than
+ * that, the others are awake. */
+#define LOOKS_MAX 64
+
 /* Before clients are accepted, for the first probe of the backends. */
 #define PROBE_US_MAX 2000000
 
@@ -83,11 +87,14 @@ struct worker {
 	struct timer farewell;
 	bool is_open;
 	bool is_draining;
+	unsigned looks; /* at queues of listeners that are left */
 	uint64_t last_id_us;
 };
 
 /* --- accepting --------------------------------------------------------------
  */
+
+static void leave_listeners(struct worker *worker);
 
 static void
 accept_arm(struct acceptor *acceptor)
@@ -140,15 +147,82 @@ on_accept(struct op *op, int result, uint32_t flags)
 
 	(void)flags;
 	acceptor->is_armed = false;
-	if (result < 0) {
+	if (result >= 0) {
+		endpoint_read(&acceptor->address, &ip, &port);
 		if (!worker->is_draining)
-			accept_failed(acceptor, -result);
+			accept_arm(acceptor);
+		door_open(&worker->doors, result, acceptor->listener, &ip,
+			  port);
+	} else if (!worker->is_draining) {
+		accept_failed(acceptor, -result);
+	}
+	if (worker->is_draining)
+		leave_listeners(worker);
+}
+
+/* --- leaving the listeners --------------------------------------------------
+ *
+ * Several processes wait for connections, and the kernel wakes one of them for
+ * each. If it has chosen an accept of ours that is just being cancelled,
+ * nobody else knows of that connection: it would wait for the next one to
+ * come. So when no accept of ours is left, the queue is looked at, and what is
+ * there is taken, until there is nothing. What comes from then on wakes
+ * others.
+ */
+
+static bool
+is_accepting(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->acceptor_count; i++)
+		if (worker->acceptors[i].is_armed)
+			return true;
+	return false;
+}
+
+static bool
+has_queue(int fd)
+{
+	struct pollfd queue = { .fd = fd, .events = POLLIN };
+
+	return poll(&queue, 1, 0) == 1 && (queue.revents & POLLIN) != 0;
+}
+
+/* Give up a listener, or take another look when that accept is over. */
+static void
+leave_listener(struct worker *worker, size_t i)
+{
+	struct acceptor *acceptor = &worker->acceptors[i * ACCEPTS];
+
+	if (worker->looks < LOOKS_MAX && has_queue(acceptor->fd)) {
+		worker->looks++;
+		accept_arm(acceptor);
+		ring_cancel(worker->ring, &acceptor->op);
 		return;
 	}
-	endpoint_read(&acceptor->address, &ip, &port);
-	if (!worker->is_draining)
-		accept_arm(acceptor);
-	door_open(&worker->doors, result, acceptor->listener, &ip, port);
+	/* The last to close it refuses connections from then on. */
+	ring_close(worker->ring, acceptor->fd);
+	worker->setup->listeners[i] = -1;
+}
+
+static void
+leave_listeners(struct worker *worker)
+{
+	if (is_accepting(worker))
+		return;
+	for (size_t i = 0; i < worker->setup->conf->listener_count; i++)
+		if (worker->setup->listeners[i] >= 0)
+			leave_listener(worker, i);
+}
+
+static void
+stop_accepting(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->acceptor_count; i++) {
+		timer_clear(&worker->timers, &worker->acceptors[i].pause);
+		if (worker->acceptors[i].is_armed)
+			ring_cancel(worker->ring, &worker->acceptors[i].op);
+	}
+	leave_listeners(worker);
 }
 
 /* From now on clients are accepted. Once. */
@@ -230,9 +304,9 @@ sessions(struct doors *doors)
 static bool
 is_over(const struct worker *worker)
 {
-	return worker->is_draining && worker->drivers.count == 0 &&
-	       worker->drivers.link_count == 0 && worker->doors.count == 0 &&
-	       probes_are_idle(worker->probes);
+	return worker->is_draining && !is_accepting(worker) &&
+	       worker->drivers.count == 0 && worker->drivers.link_count == 0 &&
+	       worker->doors.count == 0 && probes_are_idle(worker->probes);
 }
 
 static void
@@ -277,21 +351,6 @@ static void
 on_farewell(struct timer *timer)
 {
 	cut_off(OWNER(timer, struct worker, farewell));
-}
-
-static void
-stop_accepting(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->acceptor_count; i++) {
-		timer_clear(&worker->timers, &worker->acceptors[i].pause);
-		if (worker->acceptors[i].is_armed)
-			ring_cancel(worker->ring, &worker->acceptors[i].op);
-	}
-	/* The last to close it refuses connections from then on. */
-	for (size_t i = 0; i < worker->setup->conf->listener_count; i++) {
-		ring_close(worker->ring, worker->setup->listeners[i]);
-		worker->setup->listeners[i] = -1;
-	}
 }
 
 static void

@@ -166,6 +166,21 @@ def _serves(mx, name):
         return client.ehlo().lines[0].startswith(name)
 
 
+def test_nobody_who_comes_while_workers_change_is_kept_waiting(gate, postfix):
+    """One client after the other: none comes behind it whose connection would
+    wake somebody for it."""
+    mx = gate(backend=postfix.port, zone=zone(), top={"workers": 4},
+              backend_settings=None)
+    for _ in range(40):
+        count = len(mx.events("reloaded")) + 1
+        mx.signal(signal.SIGHUP)
+        while len(mx.events("reloaded")) < count:
+            with mx.plain_client(timeout=5):
+                pass
+        with mx.plain_client(timeout=5):
+            pass
+
+
 # --- one that cannot be served ---
 
 
