@@ -149,7 +149,15 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(filter-out %/libproxy.a,$(LIBS))
 	$(call say,LINK)$(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
 		$(filter $^,$(LIBS)) $(LIBRARIES)
 
-tests: $(TESTS)
+# The clock that tests/wire puts in front of the gate's. Not instrumented: a
+# sanitizer's library comes behind it.
+WIRE_CLOCK = $(BUILD)/tests/wire/clock.so
+$(WIRE_CLOCK): tests/wire/clock.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu17 -g -O2 -D_GNU_SOURCE $(WARNINGS) -fPIC \
+		-shared -o $@ $<
+
+tests: $(TESTS) $(WIRE_CLOCK)
 fuzzers: $(FUZZERS)
 benches: $(BENCHES)
 
@@ -174,7 +182,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay docs lint e2e
+LAYERS = unit suites replay wire docs lint e2e
 INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
@@ -188,6 +196,9 @@ suites: ## the community suites alone, from ../shared/suites
 replay: ## the dialogue scripts alone
 	$(again) all tests
 	@$(RUN) replay
+wire: ## the dialogue scripts on real sockets
+	$(again) all tests
+	@$(RUN) wire
 docs: ## the tests of the manuals and README alone
 	$(again) all manuals
 	@$(RUN) docs
@@ -268,6 +279,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	docs e2e asan fuzz fuzz-short coverage bench lint lint-now install \
+	wire docs e2e asan fuzz fuzz-short coverage bench lint lint-now install \
 	uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
