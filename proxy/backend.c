@@ -293,6 +293,9 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 		backend_forget(backend);
 		return NEWS_CONTENT;
 	case CLIENT_RSET:
+		if (reply->code == 421)
+			return lose(backend, EVENT_BACKEND_LOST,
+				    "it says goodbye (421)");
 		/* What it still holds would join the next mail. */
 		if (reply_class(reply->code) != 2)
 			return lose(backend, EVENT_BACKEND_PROTOCOL,
