@@ -52,6 +52,20 @@ backend_closed(struct backend *backend, enum log_event failure,
 	backend->reason = reason;
 }
 
+void
+backend_refused(struct backend *backend, const struct reply *reply,
+		const char *reason)
+{
+	if (reply->code != 421)
+		backend_closed(backend, EVENT_BACKEND_CHANGED, reason);
+	else if (backend->greeting != STEP_OK)
+		backend_closed(backend, EVENT_BACKEND_DOWN,
+			       "it has no time for us");
+	else
+		backend_closed(backend, EVENT_BACKEND_LOST,
+			       "it says goodbye (421)");
+}
+
 static bool
 send_proxy_header(const struct backend *backend,
 		  const struct backend_identity *identity, struct buf *out)

@@ -131,6 +131,12 @@ void backend_octets(struct backend *backend, struct span octets,
 void backend_closed(struct backend *backend, enum log_event failure,
 		    const char *reason);
 
+/* It refused what it took before, for this reason; or, with 421, it only has no
+ * time: then it is as good as lost, and before it has greeted us, as good as
+ * not there (RFC 5321 3.8). */
+void backend_refused(struct backend *backend, const struct reply *reply,
+		     const char *reason);
+
 /*
  * The next piece of news. *answer's reply is valid until the next call of a
  * backend_ function. Call until NEWS_NONE. Internal steps (identification)

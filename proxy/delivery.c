@@ -351,12 +351,6 @@ delivery_lost(struct session *session, enum session_side side)
 }
 
 static void
-lose(struct backend *leg, const char *reason)
-{
-	backend_closed(leg, EVENT_BACKEND_CHANGED, reason);
-}
-
-static void
 on_recipient(struct session *session, struct backend *leg,
 	     const struct client_answer *answer)
 {
@@ -364,10 +358,13 @@ on_recipient(struct session *session, struct backend *leg,
 	struct recipient *recipient = &envelope->recipients[answer->tag];
 
 	if (reply_class(answer->reply.code) != 2) {
-		if (session->delivery.action == ACTION_DIVERT)
+		if (session->delivery.action == ACTION_DIVERT &&
+		    answer->reply.code != 421)
 			fail_diversion(session);
 		else
-			lose(leg, "it refuses a recipient it took before");
+			backend_refused(
+				leg, &answer->reply,
+				"it refuses a recipient it took before");
 		return;
 	}
 	if (recipient->state == RECIPIENT_NEW) {
@@ -437,14 +434,17 @@ delivery_news(struct session *session, enum session_side side,
 		return; /* delivery_drive() pumps */
 	case NEWS_GREETING:
 		if (leg->greeting != STEP_OK)
-			lose(leg, "it refuses the client's greeting now");
+			backend_refused(leg, &answer->reply,
+					"it refuses the client's greeting now");
 		else if ((session->delivery.envelope->extensions &
 			  ~leg->ehlo.extensions) != 0)
-			lose(leg, "a keyword in use is not offered now");
+			backend_closed(leg, EVENT_BACKEND_CHANGED,
+				       "a keyword in use is not offered now");
 		return;
 	case NEWS_SENDER:
 		if (leg->sender != STEP_OK)
-			lose(leg, "it refuses a sender it took before");
+			backend_refused(leg, &answer->reply,
+					"it refuses a sender it took before");
 		return;
 	case NEWS_RECIPIENT:
 		on_recipient(session, leg, answer);

@@ -541,9 +541,10 @@ on_greeting(struct session *session, const struct reply *reply)
 		/* The greeting was answered by us, like the sender: so it is
 		 * the recipients that hear what the backend says. */
 		if (!is_early(session) && mail != NULL && mail->is_open &&
-		    mail->envelope.accepted == 0)
+		    mail->envelope.accepted == 0 && reply->code != 421)
 			refuse_waiting(session, reply);
-		lose_changed(session, "it refuses the client's greeting now");
+		backend_refused(&session->backend, reply,
+				"it refuses the client's greeting now");
 		return;
 	}
 	if (mail == NULL || !mail->is_open)
@@ -586,8 +587,9 @@ on_sender(struct session *session, const struct reply *reply)
 		session_pump(session, SIDE_BACKEND, &mail->envelope);
 		return;
 	}
-	if (mail->envelope.accepted > 0) {
-		lose_changed(session, "it refuses a sender it took before");
+	if (mail->envelope.accepted > 0 || reply->code == 421) {
+		backend_refused(&session->backend, reply,
+				"it refuses a sender it took before");
 		return;
 	}
 	buf_reset(&session->sender_refusal);
@@ -606,8 +608,9 @@ on_recipient(struct session *session, const struct client_answer *answer)
 	recipient = &mail->envelope.recipients[answer->tag];
 	if (recipient->state == RECIPIENT_ACCEPTED) {
 		if (!is_accepted)
-			lose_changed(session,
-				     "it refuses a recipient it took before");
+			backend_refused(
+				&session->backend, &answer->reply,
+				"it refuses a recipient it took before");
 		return;
 	}
 	recipient->state = is_accepted ? RECIPIENT_ACCEPTED : RECIPIENT_REFUSED;
