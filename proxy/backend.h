@@ -58,13 +58,14 @@ enum recipient_state {
 struct recipient {
 	struct span line;    /* the RCPT command with CR LF */
 	struct span address; /* without <> */
+	unsigned extensions; /* bits: keywords its parameters use */
 	enum recipient_state state;
 };
 
 /* One envelope. Lines live in the mail's arena. */
 struct envelope {
 	struct span sender_line; /* the MAIL command; empty: none */
-	unsigned extensions;     /* bits: keywords its parameters use */
+	unsigned extensions;     /* bits: keywords it uses for all */
 	struct recipient *recipients;
 	size_t count;
 	size_t accepted;
@@ -154,6 +155,14 @@ enum backend_news backend_next(struct backend *backend,
 void backend_pump(struct backend *backend,
 		  const struct backend_identity *identity,
 		  const struct envelope *envelope, struct buf *out);
+
+/* Whether it has answered the greeting and does not offer a keyword that the
+ * sender or a recipient uses; one that was refused uses nothing. `lacks_one`
+ * looks at the sender and the last recipient only. */
+bool backend_lacks(const struct backend *backend,
+		   const struct envelope *envelope);
+bool backend_lacks_one(const struct backend *backend,
+		       const struct envelope *envelope);
 
 /* Whether every accepted recipient of the envelope has been accepted on this
  * connection and nothing is outstanding: DATA may be sent. */

@@ -436,8 +436,7 @@ delivery_news(struct session *session, enum session_side side,
 		if (leg->greeting != STEP_OK)
 			backend_refused(leg, &answer->reply,
 					"it refuses the client's greeting now");
-		else if ((session->delivery.envelope->extensions &
-			  ~leg->ehlo.extensions) != 0)
+		else if (backend_lacks(leg, session->delivery.envelope))
 			backend_closed(leg, EVENT_BACKEND_CHANGED,
 				       "a keyword in use is not offered now");
 		return;

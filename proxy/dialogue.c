@@ -206,6 +206,26 @@ drop_unknown_parameters(struct command *command, const struct ehlo *known)
 	command->parameters = kept;
 }
 
+/* The backend does not do again what it did before. */
+static void
+lose_changed(struct session *session, const char *reason)
+{
+	backend_closed(&session->backend, EVENT_BACKEND_CHANGED, reason);
+}
+
+/* The newest command of the mail to the backend. What it uses was offered, but
+ * maybe by an earlier connection, or to the probe. */
+static void
+pump_mail(struct session *session)
+{
+	const struct envelope *envelope = &session->mail->envelope;
+
+	if (backend_lacks_one(&session->backend, envelope))
+		lose_changed(session, "a keyword in use is not offered now");
+	else
+		session_pump(session, SIDE_BACKEND, envelope);
+}
+
 static void
 take_sender(struct session *session, struct command *command)
 {
@@ -230,7 +250,7 @@ take_sender(struct session *session, struct command *command)
 		server_sender(&session->server, 250);
 		session_reply(session, 250, "2.1.0", "Ok");
 	} else if (backend_is_alive(&session->backend)) {
-		session_pump(session, SIDE_BACKEND, &mail->envelope);
+		pump_mail(session);
 	} else {
 		session_reach(session, SIDE_BACKEND,
 			      session->host->conf->routes[0].backend, 0);
@@ -338,7 +358,7 @@ take_recipient(struct session *session, struct command *command)
 	if (mail->route == NULL || !is_same_route(route, mail->route) ||
 	    !backend_is_alive(&session->backend))
 		take_route(session, route);
-	session_pump(session, SIDE_BACKEND, &mail->envelope);
+	pump_mail(session);
 }
 
 /* XCLIENT from a listed peer: the client is somebody else. */
@@ -488,13 +508,6 @@ dialogue_commands(struct session *session)
 	return has_moved;
 }
 
-/* The backend does not do again what it did before. */
-static void
-lose_changed(struct session *session, const char *reason)
-{
-	backend_closed(&session->backend, EVENT_BACKEND_CHANGED, reason);
-}
-
 static void
 reply_lost(struct session *session)
 {
@@ -528,7 +541,6 @@ on_greeting(struct session *session, const struct reply *reply)
 {
 	struct mail *mail = session->mail;
 	bool is_accepted = session->backend.greeting == STEP_OK;
-	unsigned lost;
 
 	if (session->phase == PHASE_GREETING) {
 		if (is_accepted)
@@ -549,8 +561,7 @@ on_greeting(struct session *session, const struct reply *reply)
 	}
 	if (mail == NULL || !mail->is_open)
 		return;
-	lost = mail->envelope.extensions & ~session->backend.ehlo.extensions;
-	if (lost != 0)
+	if (backend_lacks(&session->backend, &mail->envelope))
 		lose_changed(session, "a keyword in use is not offered now");
 	else
 		dialogue_pump(session);

@@ -205,11 +205,11 @@ mail_add_recipient(struct mail *mail, const struct command *command,
 	*recipient = (struct recipient){
 		.line = keep_line(mail, command),
 		.address = keep_address(mail, &command->path),
+		.extensions = used_extensions(command, offered),
 		.state = RECIPIENT_NEW,
 	};
 	if (recipient->line.n == 0)
 		return SIZE_MAX;
-	mail->envelope.extensions |= used_extensions(command, offered);
 	return mail->envelope.count++;
 }
 
@@ -261,9 +261,11 @@ divert_recipient(struct mail *mail, struct span address, bool has_dsn,
 {
 	struct recipient *recipient = &envelope->recipients[envelope->count];
 
-	recipient->address = address;
-	recipient->state = RECIPIENT_NEW;
-	recipient->line = divert_line(mail, address, has_dsn);
+	*recipient = (struct recipient){
+		.line = divert_line(mail, address, has_dsn),
+		.address = address,
+		.state = RECIPIENT_NEW,
+	};
 	envelope->count++;
 	return recipient->line.n > 0;
 }
