@@ -330,6 +330,15 @@ fail_delivery(struct session *session, const char *rule)
 		fail(session, rule);
 }
 
+/* Promise 6: reached again, it does not know any more who the client is. */
+static void
+fail_identity(struct session *session)
+{
+	finish_own(session, "fail", "backend", 421, "4.3.0",
+		   SPAN_LIT("The mail server behind us does not take the "
+			    "client's identity"));
+}
+
 void
 delivery_lost(struct session *session, enum session_side side)
 {
@@ -338,6 +347,10 @@ delivery_lost(struct session *session, enum session_side side)
 
 	if (side != session->delivery.side)
 		return;
+	if (side == SIDE_BACKEND && leg->failure == EVENT_IDENTITY_REFUSED) {
+		fail_identity(session);
+		return;
+	}
 	if (is_untouched && leg->failure == EVENT_BACKEND_DOWN &&
 	    !backend_is_last(leg)) {
 		session->delivery.step = DELIVERY_ENVELOPE;
