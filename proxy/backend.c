@@ -52,6 +52,26 @@ backend_closed(struct backend *backend, enum log_event failure,
 	backend->reason = reason;
 }
 
+/* What its end means now: nothing of a mail was ever with it, or maybe. One
+ * that waits for us to greet it may go, and that is no failure of its own. */
+static enum log_event
+failure_now(const struct backend *backend)
+{
+	return backend->state == BACKEND_UP && backend->greeting != STEP_SENT
+		       ? EVENT_BACKEND_LOST
+		       : EVENT_BACKEND_DOWN;
+}
+
+void
+backend_hung_up(struct backend *backend)
+{
+	bool has_spoken = backend->state != BACKEND_CONNECTING &&
+			  backend->state != BACKEND_BANNER;
+
+	backend_closed(backend, failure_now(backend),
+		       has_spoken ? "it closed" : "no connection");
+}
+
 void
 backend_refused(struct backend *backend, const struct reply *reply,
 		const char *reason)
@@ -344,7 +364,7 @@ backend_next(struct backend *backend, const struct backend_identity *identity,
 		case CLIENT_MORE:
 			return NEWS_NONE;
 		case CLIENT_GOODBYE:
-			return lose(backend, EVENT_BACKEND_LOST,
+			return lose(backend, failure_now(backend),
 				    "it says goodbye (421)");
 		case CLIENT_BAD:
 			return lose(backend,

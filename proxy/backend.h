@@ -132,6 +132,10 @@ void backend_octets(struct backend *backend, struct span octets,
 void backend_closed(struct backend *backend, enum log_event failure,
 		    const char *reason);
 
+/* The peer closed, or its connection failed. As long as it has not answered
+ * the first greeting it is not there, and another address may be. */
+void backend_hung_up(struct backend *backend);
+
 /* It refused what it took before, for this reason; or, with 421, it only has no
  * time: then it is as good as lost, and before it has greeted us, as good as
  * not there (RFC 5321 3.8). */

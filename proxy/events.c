@@ -229,10 +229,7 @@ take_closed(struct session *session, const struct session_event *event)
 	leg = session_leg(session, event->side);
 	if (leg == NULL)
 		return;
-	if (leg->state == BACKEND_CONNECTING || leg->state == BACKEND_BANNER)
-		backend_closed(leg, EVENT_BACKEND_DOWN, "no connection");
-	else
-		backend_closed(leg, EVENT_BACKEND_LOST, "it closed");
+	backend_hung_up(leg);
 }
 
 static void
