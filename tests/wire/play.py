@@ -22,6 +22,8 @@ from tests.wire.world import (DMARCGATE, LISTEN, SYN_SENT, Gate, Sockets,
                               Trouble, enter_network, new_home)
 
 PROBE_US = 60 * 1000000     # between two probes of a backend
+ASIDE_US = 7 * 1000000      # so that none falls together with a time-out
+STEP_US = 10 * 1000000      # of time that passes: one deadline after the other
 BLOCKED_SECONDS = 0.05      # … without any change: nobody reads on
 SHOWN_MAX = 300
 UNITS_US = {"ms": 1000, "s": 1000000, "m": 60000000}
@@ -101,7 +103,8 @@ class Play:
         return []
 
     def _probe_all(self):
-        """Each backend is asked once, at its first address."""
+        """Each backend is asked once, at its first address, whenever it is
+        time: connections that are made then are no session's."""
         self.is_probing = True
         due = len(self._backends())
         until = deadline()
@@ -361,13 +364,19 @@ class Play:
     def _do_wait(self, what):
         self._need_client()
         found = re.fullmatch(r"(\d+)(ms|s|m)", what)
+        until = self.gate.now_us + int(found[1]) * UNITS_US[found[2]]
         self.settle()
-        self.gate.pass_time(int(found[1]) * UNITS_US[found[2]])
-        is_probe_due = self.gate.now_us >= self.probed_us + PROBE_US
-        self.is_probing = is_probe_due
+        while self.gate.now_us < until:
+            probe_us = self.probed_us + PROBE_US
+            self._pass_time(min(until, self.gate.now_us + STEP_US, probe_us)
+                            - self.gate.now_us)
+            if self.gate.now_us == probe_us:
+                self._probe_all()
+            self.settle()
+
+    def _pass_time(self, us):
+        self.gate.pass_time(us)
         self.gate.wake()
-        if is_probe_due:
-            self._probe_all()
 
     def _do_drain(self, _):
         self._need_client()
@@ -502,6 +511,7 @@ class Play:
             self._probe_all()
             self.gate.process.wait_for(
                 lambda: self.gate.has_logged("started"))
+            self._pass_time(ASIDE_US)
             for self.line in self.script.lines:
                 self._play_line()
             self._finish_session()
