@@ -58,11 +58,7 @@ take_news(struct session *session, enum session_side side)
 	}
 	if (leg->state != BACKEND_LOST || session->phase == PHASE_CLOSING)
 		return;
-	session_log(session,
-		    leg->failure == EVENT_BACKEND_DOWN && !backend_is_last(leg)
-			    ? EVENT_BACKEND_UNREACHABLE
-			    : leg->failure,
-		    leg->reason);
+	session_log_lost(session, leg);
 	session_abort_leg(session, side);
 	if (session->phase == PHASE_DELIVERY)
 		delivery_lost(session, side);

@@ -54,8 +54,9 @@ session_leg(struct session *session, enum session_side side)
 }
 
 /* key=value details of an event: session, client, backend, why. */
-void
-session_log(struct session *session, enum log_event event, const char *reason)
+static void
+log_about(struct session *session, const struct backend *leg,
+	  enum log_event event, const char *reason)
 {
 	size_t before = session->details.n;
 	char ip[IP_TEXT_MAX];
@@ -66,9 +67,9 @@ session_log(struct session *session, enum log_event event, const char *reason)
 	buf_append(&session->details, buf_span(&session->id));
 	buf_append(&session->details, SPAN_LIT(" client="));
 	buf_append(&session->details, ip_format(&session->client.ip, ip));
-	if (session->backend.conf != NULL) {
+	if (leg->conf != NULL) {
 		buf_append(&session->details, SPAN_LIT(" backend="));
-		buf_append(&session->details, session->backend.conf->name);
+		buf_append(&session->details, leg->conf->name);
 	}
 	if (reason != NULL)
 		buf_printf(&session->details, " reason=\"%s\"", reason);
@@ -78,6 +79,22 @@ session_log(struct session *session, enum log_event event, const char *reason)
 				     .offset = before,
 				     .length = session->details.n - before,
 			     });
+}
+
+void
+session_log(struct session *session, enum log_event event, const char *reason)
+{
+	log_about(session, &session->backend, event, reason);
+}
+
+void
+session_log_lost(struct session *session, const struct backend *leg)
+{
+	enum log_event event = leg->failure;
+
+	if (event == EVENT_BACKEND_DOWN && !backend_is_last(leg))
+		event = EVENT_BACKEND_UNREACHABLE;
+	log_about(session, leg, event, leg->reason);
 }
 
 struct span

@@ -120,6 +120,8 @@ uint64_t session_now(const struct session *session);
 void session_act(struct session *session, struct session_action action);
 void session_log(struct session *session, enum log_event event,
 		 const char *reason);
+/* Why a backend was lost; the next address, if any, is tried. */
+void session_log_lost(struct session *session, const struct backend *leg);
 void session_count(struct session *session, enum counter stat, uint64_t n);
 uint64_t session_stall_deadline(const struct session *session);
 uint64_t session_drain_deadline(const struct session *session);

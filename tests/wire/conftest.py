@@ -24,7 +24,7 @@ class Worker:
         self.child = None
 
     def play(self, path):
-        """None, or what was wrong."""
+        """What was wrong, or None; and the gate's event log."""
         if self.child is None:
             self.child = subprocess.Popen(
                 [sys.executable, ROOT / "tests" / "wire" / "worker.py"],
@@ -40,7 +40,7 @@ class Worker:
             return json.loads(answer)
         status = self.child.wait()
         self.child = None
-        return f"the worker ended with status {status}"
+        return f"the worker ended with status {status}", ""
 
     def stop(self):
         if self.child is not None:

@@ -543,16 +543,16 @@ def find_in_json(line, path):
 
 
 def play(path):
-    """None, or a text that says what was wrong."""
+    """What was wrong, or None; and what the gate has logged."""
     if not DMARCGATE.exists():
-        return f"{DMARCGATE} is not built"
+        return f"{DMARCGATE} is not built", ""
     playing = None
     try:
         playing = Play(path)
         playing.run()
-        return None
+        return None, playing.gate.process.text()
     except (Mismatch, Trouble, scripts.BadScript, RuntimeError,
             OSError) as fault:
         where = playing.line.where if playing and playing.line else path
         said = playing.gate.process.text() if playing else ""
-        return f"{fault}\n(at {where})\n{said}"
+        return f"{fault}\n(at {where})", said

@@ -10,6 +10,7 @@ play.py for how; in-process-only for which scripts are not played, and why.
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def in_process_only():
                 if row and not row.startswith("#"))
 
 
+# Whom the events about backends name, one after the other.
+BACKENDS_NAMED = {
+    "185-routed-greeting-and-backend-lost": ["east"],
+    "205-divert-fails-tag-in-the-content": ["pen"],
+    "291-divert-goodbye": ["pen"] * 5,
+}
+
 ABSENT = in_process_only()
 PLAYED = [path for path in SCRIPTS if path.stem not in ABSENT]
 
@@ -36,8 +44,12 @@ PLAYED = [path for path in SCRIPTS if path.stem not in ABSENT]
 def test_on_the_wire(path, request):
     if os.geteuid() != 0:
         pytest.skip("only root makes network namespaces")
-    fault = request.getfixturevalue("stage").outcome(path)
-    assert fault is None, fault
+    fault, log = request.getfixturevalue("stage").outcome(path)
+    assert fault is None, f"{fault}\n{log}"
+    if path.stem in BACKENDS_NAMED:
+        assert BACKENDS_NAMED[path.stem] == [
+            name for name in re.findall(
+                r"backend-[a-z]+ session=.* backend=(\w+)", log)]
 
 
 def test_what_is_missing_on_the_wire(capsys):

@@ -23,9 +23,9 @@ def main():
     signal.signal(signal.SIGALRM, too_long)
     for name in sys.stdin:
         signal.alarm(PLAY_SECONDS)
-        fault = play(name.rstrip("\n"))
+        outcome = play(name.rstrip("\n"))
         signal.alarm(0)
-        print(json.dumps(fault), flush=True)
+        print(json.dumps(outcome), flush=True)
 
 
 if __name__ == "__main__":
