@@ -14,6 +14,7 @@ import select
 import socket
 import time
 
+from tests.wire import nameserver
 from tests.wire import script as scripts
 from tests.wire.party import (Connection, Knocks, Listener, Party, Probe,
                               deadline, family_of, parse_endpoint)
@@ -74,7 +75,11 @@ class Play:
         self.events_seen = 0
         self.verdicts_seen = 0
         self.line = None
-        self.gate = Gate(self.script, EXTRA_LISTENERS, new_home())
+        self.dns = None
+        if self.script.directives("dns"):
+            self.dns = nameserver.NameServer(self.script.zone)
+        self.gate = Gate(self.script, EXTRA_LISTENERS, new_home(),
+                         nameserver.CONF if self.dns else None)
 
     # --- the backends ---
 
@@ -124,6 +129,8 @@ class Play:
         """Whatever can be said or heard now. True if something was heard."""
         self._wait(wait_ms)
         has_moved = self._take_knocks()
+        if self.dns:
+            has_moved |= self.dns.serve()
         for listener in self.listeners:
             while connection := listener.accept():
                 self._add(listener, connection)
@@ -348,7 +355,8 @@ class Play:
         word, _, what = self.line.text.decode().partition(" ")
         act = {"more": self._do_more, "wait": self._do_wait,
                "drain": self._do_drain, "from": self._do_from,
-               "to": self._do_to, "offers": lambda what: None,
+               "to": self._do_to, "dns": self._do_dns,
+               "offers": lambda what: None,
                **{name: lambda what, side=side: self._do_party(side, what)
                   for name, side in NAMES.items()}}.get(word)
         if act is None:
@@ -383,6 +391,9 @@ class Play:
         self.settle()
         self.gate.terminate()
         self._await(lambda: self.gate.has_logged("draining"))
+
+    def _do_dns(self, what):
+        {"holds": self.dns.hold, "answers": self.dns.answer}[what]()
 
     def _do_from(self, what):
         host, port, *proxied = what.split()

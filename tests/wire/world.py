@@ -124,12 +124,14 @@ def _tcp_table():
 class Gate:
     """dmarcgate with the configuration of a script, and its clock."""
 
-    def __init__(self, script, extra_conf, home):
+    def __init__(self, script, extra_conf, home, resolver=None):
         self.home = home
         self._make_clock()
         (home / "zone").write_text(script.zone, "utf-8")
         conf = home / "proxy.conf"
-        conf.write_text(self._conf(script) + extra_conf, "utf-8")
+        conf.write_text(self._conf(script) + extra_conf + (
+            resolver or f'resolver {{ zone-file = "{home / "zone"}" }}\n'),
+            "utf-8")
         self.process = Process([DMARCGATE, "-c", conf], home / "events",
                                env=self._environment())
 
@@ -138,7 +140,6 @@ class Gate:
         return (script.conf
                 + 'workers = 1\nuser = "nobody"\n'
                 f'body-directory = "{bodies}"\n'
-                f'resolver {{ zone-file = "{self.home / "zone"}" }}\n'
                 f'spool {{ directory = "{spool}" }}\n')
 
     def _own(self, name):
