@@ -248,16 +248,11 @@ struct span
 json_resynchronise(struct span line)
 {
 	const struct span start = SPAN_LIT("{\"v\":1,");
-	struct span found = SPAN_NONE;
+	const uint8_t *found =
+		line.n < 2 ? NULL
+			   : memmem(line.p + 1, line.n - 1, start.p, start.n);
 
-	while (line.n >= start.n) {
-		size_t brace = span_find(line, '{');
-
-		line = span_after(line, brace);
-		if (span_starts(line, start))
-			found = line;
-		if (line.n > 0)
-			line = span_after(line, 1);
-	}
-	return found;
+	if (found == NULL)
+		return SPAN_NONE;
+	return span_after(line, (size_t)(found - line.p));
 }

@@ -29,9 +29,9 @@ bool json_find(struct span text, const char *path, struct span *value);
 struct span json_shown(struct span value);
 
 /*
- * Where a record begins in a line that may hold the torn end of another one
- * before it: the last `{"v":1,`, which cannot stand inside a string. Empty if
- * there is none.
+ * Where another record begins in a line that begins with a torn one: the first
+ * `{"v":1,` behind its first octet, which cannot stand inside a string. Empty
+ * if there is none.
  */
 struct span json_resynchronise(struct span line);
 

@@ -169,18 +169,21 @@ test_04_shown(void **state)
 				       span_cstr(cases[i][1])));
 }
 
-/* The torn end of a line, with the next record right behind it. */
+/* A torn record, with the next ones right behind it. */
 static void
 test_05_resynchronise(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "{\"v\":1,\"a\":2}", "{\"v\":1,\"a\":2}" },
+		{ "{\"v\":1,\"a\":2}", "" },
+		{ "x{\"v\":1,\"a\":2}", "{\"v\":1,\"a\":2}" },
 		{ "{\"v\":1,\"ti{\"v\":1,\"a\":2}", "{\"v\":1,\"a\":2}" },
+		{ "{\"v\":1{\"v\":1,\"a\":2}", "{\"v\":1,\"a\":2}" },
 		{ "{{\"v\":1,", "{\"v\":1," },
-		{ "x{\"v\":1,{\"v\":1,", "{\"v\":1," },
-		{ "{\"v\":1", "" },
-		{ "{\"v\":2,", "" },
+		{ "x{\"v\":1,{\"v\":1,", "{\"v\":1,{\"v\":1," },
+		{ "{\"v\":1,{\"v\":1", "" },
+		{ "x{\"v\":2,", "" },
 		{ "", "" },
+		{ "{", "" },
 		{ "{{{", "" },
 	};
 
