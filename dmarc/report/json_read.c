@@ -3,10 +3,20 @@
 
 /* --- tokens ------------------------------------------------------------- */
 
+/* Most tokens are of one octet, and this is where the time goes. */
+static inline bool
+take_octet(struct span *in, uint8_t octet)
+{
+	if (in->n == 0 || in->p[0] != octet)
+		return false;
+	*in = span_after(*in, 1);
+	return true;
+}
+
 static bool
 take(struct span *in, struct span text)
 {
-	if (!span_starts(*in, text))
+	if (in->n == 0 || in->p[0] != text.p[0] || !span_starts(*in, text))
 		return false;
 	*in = span_after(*in, text.n);
 	return true;
@@ -33,21 +43,34 @@ escape_length(struct span in)
 	return 6;
 }
 
+/* Octets of a string that stand for themselves: nearly all of a line. */
+static size_t
+plain_length(struct span in)
+{
+	size_t n = 0;
+
+	while (n < in.n && in.p[n] != '"' && in.p[n] != '\\' && in.p[n] >= 0x20)
+		n++;
+	return n;
+}
+
 static bool
 take_string(struct span *in)
 {
 	struct span rest = *in;
 
-	if (!take(&rest, SPAN_LIT("\"")))
+	if (!take_octet(&rest, '"'))
 		return false;
-	while (rest.n > 0 && rest.p[0] != '"') {
-		size_t n = rest.p[0] == '\\' ? escape_length(rest) : 1;
+	rest = span_after(rest, plain_length(rest));
+	while (rest.n > 0 && rest.p[0] == '\\') {
+		size_t n = escape_length(rest);
 
-		if (n == 0 || rest.p[0] < 0x20)
+		if (n == 0)
 			return false;
 		rest = span_after(rest, n);
+		rest = span_after(rest, plain_length(rest));
 	}
-	if (!take(&rest, SPAN_LIT("\"")))
+	if (!take_octet(&rest, '"'))
 		return false;
 	*in = rest;
 	return true;
@@ -71,16 +94,16 @@ take_number(struct span *in)
 	bool leads_zero;
 	size_t n;
 
-	take(&rest, SPAN_LIT("-"));
+	take_octet(&rest, '-');
 	leads_zero = rest.n > 0 && rest.p[0] == '0';
 	n = digits(&rest);
 	if (n == 0 || (leads_zero && n > 1))
 		return false;
-	if (take(&rest, SPAN_LIT(".")) && digits(&rest) == 0)
+	if (take_octet(&rest, '.') && digits(&rest) == 0)
 		return false;
-	if (take(&rest, SPAN_LIT("e")) || take(&rest, SPAN_LIT("E"))) {
-		if (!take(&rest, SPAN_LIT("-")))
-			take(&rest, SPAN_LIT("+"));
+	if (take_octet(&rest, 'e') || take_octet(&rest, 'E')) {
+		if (!take_octet(&rest, '-'))
+			take_octet(&rest, '+');
 		if (digits(&rest) == 0)
 			return false;
 	}
@@ -126,7 +149,7 @@ open_one(struct nesting *nesting, bool is_object)
 static bool
 take_key(struct span *in)
 {
-	return take_string(in) && take(in, SPAN_LIT(":"));
+	return take_string(in) && take_octet(in, ':');
 }
 
 /* The ends of objects and arrays behind a value, and the comma before the
@@ -137,9 +160,9 @@ take_ends(struct span *in, struct nesting *nesting, bool *is_done)
 	while (nesting->depth > 0) {
 		bool is_object = is_in_object(nesting);
 
-		if (take(in, SPAN_LIT(",")))
+		if (take_octet(in, ','))
 			return !is_object || take_key(in);
-		if (!take(in, is_object ? SPAN_LIT("}") : SPAN_LIT("]")))
+		if (!take_octet(in, is_object ? '}' : ']'))
 			return false;
 		nesting->depth--;
 	}
@@ -157,11 +180,11 @@ take_value(struct span *in)
 	while (!is_done) {
 		if (take(in, SPAN_LIT("{}")) || take(in, SPAN_LIT("[]"))) {
 			/* a value that is whole */
-		} else if (take(in, SPAN_LIT("{"))) {
+		} else if (take_octet(in, '{')) {
 			if (!open_one(&nesting, true) || !take_key(in))
 				return false;
 			continue;
-		} else if (take(in, SPAN_LIT("["))) {
+		} else if (take_octet(in, '[')) {
 			if (!open_one(&nesting, false))
 				return false;
 			continue;
@@ -211,7 +234,7 @@ find_child(struct span text, struct span name, struct span *value)
 			return true;
 		}
 		text = rest;
-		if (!take(&text, SPAN_LIT(",")))
+		if (!take_octet(&text, ','))
 			return false;
 	}
 	return false;
