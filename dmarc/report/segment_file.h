@@ -4,7 +4,7 @@
  *
  * A file is made whole, under a name that is nobody's, before it gets one that
  * counts: so there is no segment without its head, and no half of a compressed
- * one, whenever we are killed. Not for use outside segment*.c.
+ * one, whenever we are killed. Not for use outside dmarc/report.
  */
 #ifndef DMARC_REPORT_SEGMENT_FILE_H
 #define DMARC_REPORT_SEGMENT_FILE_H
