@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """dmarcgatectl as people use it: sink, log, eval, config, help."""
 
+import gzip
 import json
 import os
 import re
@@ -195,6 +196,55 @@ def line(number, **changes):
     return json.dumps({**record, **changes}, separators=(",", ":")) + "\n"
 
 
+def uuid(number):
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def head(number, previous=None):
+    """The first line of a segment, which follows on another unless told."""
+    if previous is None and number > 1:
+        previous = number - 1
+    return json.dumps({"v": 1, "segment": uuid(number),
+                       "opened": f"2026-11-21T11:00:{number:02}.000000Z",
+                       "previous": previous and uuid(previous),
+                       "gate": "mx.example"}, separators=(",", ":")) + "\n"
+
+
+def end(number):
+    """Its last line."""
+    return json.dumps({"v": 1, "end": uuid(number),
+                       "closed": "2026-11-21T13:00:00.000000Z"},
+                      separators=(",", ":")) + "\n"
+
+
+def rotated(spool, number):
+    return spool / (f"verdict-20261121T1100{number:02}.000000Z-"
+                    f"{uuid(number)}.log")
+
+
+def compress(path):
+    path.with_name(path.name + ".gz").write_bytes(
+        gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def rotate(spool, number):
+    """The live segment gets its name, and the next one takes its place."""
+    new = spool / ".new"
+    new.write_text(head(number + 1))
+    os.link(spool / "verdict.log", rotated(spool, number))
+    new.rename(spool / "verdict.log")
+    return rotated(spool, number)
+
+
+def run_log(spool, *words):
+    """stdout and stderr of a log that is all well."""
+    done = subprocess.run([DMARCGATECTL, "log", "--json", "--spool", spool,
+                           *words], capture_output=True, text=True,
+                          check=True, timeout=60)
+    return done.stdout, done.stderr
+
+
 def test_log_in_words_and_raw():
     spool = scratch("log")
     path = spool / "verdict.log"
@@ -226,10 +276,50 @@ def test_log_passes_over_torn_lines():
     torn = line(2)[:100]
     (spool / "verdict.log").write_text(
         line(1) + torn + line(3) + torn + "\n" + "\n" + line(4) + torn)
-    done = subprocess.run([DMARCGATECTL, "log", "--json", "--spool", spool],
-                          capture_output=True, text=True, check=True)
-    assert done.stdout == line(1) + line(3) + line(4)
-    assert "3 torn or foreign lines" in done.stderr
+    out, err = run_log(spool)
+    assert out == line(1) + line(3) + line(4)
+    assert "3 torn or foreign lines" in err
+
+
+def test_log_goes_through_all_segments():
+    spool = scratch("log")
+    rotated(spool, 1).write_text(head(1) + line(1) + line(2) + end(1))
+    rotated(spool, 2).write_text(head(2) + line(3) + end(2))
+    # nobody has closed it, and its last line waits for an LF
+    rotated(spool, 3).write_text(head(3) + line(4) + line(5)[:-1])
+    (spool / "verdict.log").write_text(head(4) + line(6))
+    every = "".join(line(number) for number in range(1, 7))
+    assert run_log(spool) == (every, "")
+    compress(rotated(spool, 1))
+    assert run_log(spool) == (every, "")
+    words = run("log", "--spool", spool).splitlines()
+    assert [each.split("id=")[1] for each in words] == [
+        f"id{number}" for number in range(1, 7)]
+    # one of them alone
+    one = rotated(spool, 1)
+    assert run_log(one.with_name(one.name + ".gz")) == (line(1) + line(2), "")
+    assert run_log(rotated(spool, 2)) == (line(3), "")
+
+
+def test_log_says_what_is_missing():
+    spool = scratch("log")
+    rotated(spool, 1).write_text(head(1) + line(1) + end(1))
+    rotated(spool, 3).write_text(head(3) + line(3) + end(3))
+    compress(rotated(spool, 3))
+    damaged = spool / (rotated(spool, 3).name + ".gz")
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    lost = json.dumps({"v": 1, "lost": 7, "since": "2026-11-21T12:00:00.0Z",
+                       "until": "2026-11-21T12:00:00.0Z"},
+                      separators=(",", ":")) + "\n"
+    (spool / "verdict.log").write_text(head(4) + lost + line(4))
+    out, err = run_log(spool)
+    assert out == line(1) + line(3) + line(4)
+    assert err.splitlines() == [
+        f"dmarcgatectl: {spool}: at least one segment is missing before "
+        f"{damaged.name}",
+        f"dmarcgatectl: {spool}: {damaged.name} is damaged behind octet "
+        f"{len(head(3) + line(3) + end(3))}",
+        f"dmarcgatectl: {spool}: 7 verdict lines could not be written"]
 
 
 class Follower(Process):
@@ -240,56 +330,209 @@ class Follower(Process):
     def expect(self, text):
         self.wait_for(lambda: text in self.text(), what=f"show {text!r}")
 
+    def stays_at(self, text):
+        """It shows this and, for a while, nothing more."""
+        self.expect(text)
+        time.sleep(0.4)
+        assert self.text() == text
+
+
+@pytest.fixture(name="follow")
+def make_follow():
+    started = []
+
+    def follow(*words):
+        started.append(Follower(*words))
+        return started[-1]
+
+    yield follow
+    for each in started:
+        each.kill()
+
 
 def append(path, text):
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
 
 
-def test_log_follow():
+def test_log_follow(follow):
     spool = scratch("log")
     path = spool / "verdict.log"
-    follower = Follower(spool)  # before there is a file
-    try:
-        append(path, line(1))
-        follower.expect(line(1))
-        # a line is shown when it is whole
-        append(path, line(2)[:50])
-        time.sleep(0.6)
-        assert '"id2"' not in follower.text()
-        append(path, line(2)[50:])
-        follower.expect(line(1) + line(2))
-        # a new file under the name; the last line of the old one is not lost
-        path.rename(spool / "verdict.log.1")
-        append(spool / "verdict.log.1", line(3))
-        append(path, line(4))
-        follower.expect(line(2) + line(3) + line(4))
-        # cut to nothing and written anew
-        path.write_text("")
-        time.sleep(0.6)
-        append(path, line(5))
-        follower.expect("truncated")
-        follower.expect(line(5))
-    finally:
-        assert follower.stop() == -signal.SIGTERM
+    follower = follow(spool)  # before there is a file
+    append(path, head(1) + line(1))
+    follower.expect(line(1))
+    # a line is shown when it is whole
+    append(path, line(2)[:50])
+    follower.stays_at(line(1))
+    append(path, line(2)[50:])
+    follower.expect(line(1) + line(2))
+    # who still writes to the old segment is heard first
+    old = rotate(spool, 1)
+    append(path, line(4))
+    follower.stays_at(line(1) + line(2))
+    append(old, line(3) + end(1))
+    follower.expect(line(2) + line(3) + line(4))
+    # compressed and deleted while it is read
+    old = rotate(spool, 2)
+    append(path, line(6))
+    append(old, line(5) + end(2))
+    compress(old)
+    old.with_name(old.name + ".gz").unlink()
+    follower.expect(line(4) + line(5) + line(6))
+    # cut to nothing and written anew
+    path.write_text("")
+    follower.expect("verdict.log was truncated")
+    append(path, line(7))
+    follower.expect(line(7))
+    assert follower.stop() == 0
 
 
-def test_log_follow_only_what_is_new():
+def test_log_follow_when_the_file_is_taken_away(follow):
     spool = scratch("log")
     path = spool / "verdict.log"
-    path.write_text(line(1) + line(2)[:30])
-    follower = Follower(spool, "--new")
-    try:
-        time.sleep(0.6)
-        append(path, line(2)[30:] + line(3))
-        follower.expect(line(3))
-        assert follower.text() == line(3)
-    finally:
-        follower.stop()
+    path.write_text(head(1) + line(1))
+    follower = follow(spool)
+    follower.expect(line(1))
+    path.rename(spool / "verdict.log.1")
+    append(spool / "verdict.log.1", line(2))
+    append(path, line(3))
+    follower.expect(line(2))
+    follower.expect("verdict.log was moved or deleted before its end")
+    follower.expect(line(3))
+    follower.signal(signal.SIGINT)
+    follower.child.wait(10)
+    assert follower.stop() == 0
+
+
+def test_log_follow_only_what_is_new(follow):
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    rotated(spool, 1).write_text(head(1) + line(1) + end(1))
+    path.write_text(head(2) + line(2) + line(3)[:30])
+    follower = follow(spool, "--new")
+    follower.stays_at("")
+    append(path, line(3)[30:] + line(4))
+    follower.stays_at(line(4))
+
+
+# --- log: registered readers -------------------------------------------------
+
+
+def registered(spool, name):
+    """The segment and offset where a reader is."""
+    segment, offset = (spool / "readers" / name).read_text().split()
+    return segment, int(offset)
+
+
+def test_log_reader_goes_on_where_it_ended():
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    path.write_text(head(1) + line(1) + line(2) + line(3)[:40])
+    reader = "--reader", "report-1"
+    assert run_log(spool, *reader) == (line(1) + line(2), "")
+    assert registered(spool, "report-1") == (
+        uuid(1), len(head(1) + line(1) + line(2)))
+    assert run_log(spool, *reader) == ("", "")
+    append(path, line(3)[40:])
+    assert run_log(spool, *reader, "--new") == (line(3), "")
+    # not past a segment that others may still write to
+    old = rotate(spool, 1)
+    append(path, line(5))
+    assert run_log(spool, *reader) == ("", "")
+    append(old, line(4) + end(1))
+    compress(old)
+    assert run_log(spool, *reader) == (line(4) + line(5), "")
+    assert registered(spool, "report-1") == (uuid(2), len(head(2) + line(5)))
+    # its segment is gone
+    old = rotate(spool, 2)
+    append(path, line(6))
+    old.unlink()
+    out, err = run_log(spool, *reader)
+    assert out == line(6)
+    assert f"segment {uuid(2)}, where reading had ended, is gone" in err
+    # another one has its own place, or none
+    assert run_log(spool, "--reader", "new", "--new") == ("", "")
+    append(path, line(7))
+    assert run_log(spool, "--reader", "new") == (line(7), "")
+
+
+def test_log_reader_is_forgotten():
+    spool = scratch("log")
+    (spool / "verdict.log").write_text(head(1) + line(1))
+    for _ in range(2):
+        assert run_log(spool, "--reader", "a") == (line(1), "")
+        assert run_log(spool, "--forget", "a") == ("", "")
+        assert not list((spool / "readers").iterdir())
+    run("log", "--spool", spool, "--forget", "a", status=66)
+    run("log", "--spool", spool, "--reader", "../a", status=64)
+    run("log", "--spool", spool / "verdict.log", "--reader", "a", status=64)
+    (spool / "readers" / "a").write_text("nonsense\n")
+    run("log", "--spool", spool, "--reader", "a", status=74)
+
+
+def test_log_reader_is_registered_before_it_reads(follow):
+    spool = scratch("log")
+    follower = follow(spool, "--reader", "a")
+    place = spool / "readers" / "a"
+    follower.wait_for(place.exists, what="register")
+    assert place.read_text() == "- 0\n"
+
+
+def test_log_reader_that_follows(follow):
+    """Ended in order it has had each line once; killed, at least once."""
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    path.write_text(head(1))
+    shown, written = "", ""
+    for number in range(1, 9):
+        follower = follow(spool, "--reader", "a")
+        for each in (line(2 * number), line(2 * number + 1)):
+            append(path, each)
+            follower.expect(each)
+            written += each
+        follower.wait_for(
+            lambda: registered(spool, "a")[1] == path.stat().st_size,
+            what="register")
+        if number % 2:
+            assert follower.stop() == 0
+        else:
+            follower.kill()
+        shown += follower.text()
+    assert shown == written
+
+
+def test_log_reader_that_is_killed(follow):
+    """However far it had come: what was not registered is given again."""
+    spool = scratch("log")
+    path = spool / "verdict.log"
+    every = [line(number, id=f"id{number}.") for number in range(60000)]
+    path.write_text(head(1) + "".join(every))
+    shown = []
+    for part in (1, 2, 3):
+        follower = follow(spool, "--reader", "a")
+        follower.wait_for(
+            lambda: (spool / "readers" / "a").exists()
+            and registered(spool, "a")[1] > part * path.stat().st_size // 5,
+            what="come that far")
+        follower.kill()
+        shown.append(follower.text().splitlines(keepends=True))
+        # the last one may be cut
+        if shown[-1] and not shown[-1][-1].endswith("\n"):
+            shown[-1].pop()
+    shown.append(run_log(spool, "--reader", "a")[0].splitlines(keepends=True))
+    numbers = {text: number for number, text in enumerate(every)}
+    reached = 0
+    for part in shown:
+        begun = numbers[part[0]]
+        assert begun <= reached  # nothing left out
+        assert part == every[begun:begun + len(part)]
+        reached = begun + len(part)
+    assert reached == len(every)
 
 
 def test_log_without_a_log():
     run("log", "--spool", "/nonexistent", status=66)
+    run("log", "--spool", scratch("log"), status=66)
     run("log", "surplus", status=64)
 
 
