@@ -17,6 +17,11 @@
  * An envelope is sent as far as it is known, and again after a reconnect:
  * recipients that were accepted before must be accepted again, and no keyword
  * in use may be gone; else the backend is CHANGED and the mail fails for now.
+ *
+ * 421 may come at any point (RFC 5321 3.8). As the reply to a command that the
+ * client waits for it is the client's. Else the backend is LOST, and reached
+ * again; or DOWN, as long as it has not answered a greeting: then its next
+ * address is tried.
  */
 #ifndef PROXY_BACKEND_H
 #define PROXY_BACKEND_H
@@ -132,13 +137,11 @@ void backend_octets(struct backend *backend, struct span octets,
 void backend_closed(struct backend *backend, enum log_event failure,
 		    const char *reason);
 
-/* The peer closed, or its connection failed. As long as it has not answered
- * the first greeting it is not there, and another address may be. */
+/* The peer closed, or its connection failed: LOST or DOWN, as above. */
 void backend_hung_up(struct backend *backend);
 
-/* It refused what it took before, for this reason; or, with 421, it only has no
- * time: then it is as good as lost, and before it has greeted us, as good as
- * not there (RFC 5321 3.8). */
+/* It refused what it took before, for this reason; or, with 421, it is LOST or
+ * DOWN, as above. */
 void backend_refused(struct backend *backend, const struct reply *reply,
 		     const char *reason);
 
