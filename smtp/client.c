@@ -118,6 +118,39 @@ client_send(struct client *client, enum client_command command, unsigned tag,
 	return true;
 }
 
+/* What stands behind the last LF. */
+static struct span
+last_line(struct span in)
+{
+	size_t n = in.n;
+
+	while (n > 0 && in.p[n - 1] != '\n')
+		n--;
+	return span_after(in, n);
+}
+
+/* As reply_next(), and not all over again with each octet of a long reply: as
+ * long as no line ends behind what was shown last time, only the line under
+ * way can make a difference, and only a bad one. */
+static enum reply_status
+read_reply(struct client *client, struct span *in, struct reply *reply)
+{
+	enum reply_status status;
+	struct span news;
+
+	assert(client->shown <= in->n);
+	news = span_after(*in, client->shown);
+	if (client->shown > 0 && span_find(news, '\n') == news.n) {
+		struct span line = last_line(*in);
+
+		status = reply_next(&line, reply);
+	} else {
+		status = reply_next(in, reply);
+	}
+	client->shown = status == REPLY_MORE ? in->n : 0;
+	return status;
+}
+
 enum client_status
 client_next(struct client *client, struct span *in, struct buf *out,
 	    struct client_answer *answer)
@@ -125,7 +158,7 @@ client_next(struct client *client, struct span *in, struct buf *out,
 	const struct client_entry *entry = entry_at(client, 0);
 
 	release(client, out);
-	switch (reply_next(in, &answer->reply)) {
+	switch (read_reply(client, in, &answer->reply)) {
 	case REPLY_MORE:
 		return CLIENT_MORE;
 	case REPLY_BAD:

@@ -46,6 +46,7 @@ struct client {
 	unsigned count;
 	bool is_pipelining; /* set by the caller from the EHLO reply */
 	struct buf held;    /* lines not sent yet */
+	size_t shown;       /* octets that were no whole reply last time */
 };
 
 enum client_status { CLIENT_MORE, CLIENT_REPLY, CLIENT_GOODBYE, CLIENT_BAD };
@@ -75,7 +76,8 @@ bool client_send(struct client *client, enum client_command command,
  * The next reply in *in, which is moved behind it; held lines that it sets
  * free are appended to out. Those that find no room there go with the next
  * call: so call again when out has drained. CLIENT_MORE leaves the rest of *in
- * to be shown again. CLIENT_GOODBYE gives the reply, and no command.
+ * to be shown again, with more octets behind the same ones. CLIENT_GOODBYE
+ * gives the reply, and no command.
  */
 enum client_status client_next(struct client *client, struct span *in,
 			       struct buf *out, struct client_answer *answer);
