@@ -446,7 +446,7 @@ assert_resumes(unsigned forms, unsigned then, size_t n)
 	if (then & ~forms & 2)
 		compress_file(NAME(2));
 	open_at(folder.name, &position);
-	assert_gives("abcdefghi" + n);
+	assert_gives(&"abcdefghi"[n]);
 	position = scan_position(scan);
 	open_at(folder.name, &position);
 	assert_gives("");
