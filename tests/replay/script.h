@@ -26,6 +26,8 @@
  * Lines said in a row by one party are one group: it does not wait in
  * between. What is heard stands behind the group that caused it, in any order
  * between the parties; when something is said again, all must have been heard.
+ *
+ * tests/wire plays the same files with the real gate on real sockets.
  */
 #ifndef TESTS_REPLAY_SCRIPT_H
 #define TESTS_REPLAY_SCRIPT_H

@@ -48,7 +48,7 @@ class Trouble(Exception):
     """The play cannot go on; the text says why."""
 
 
-# --- the network ---------------------------------------------------------------
+# --- the network --------------------------------------------------------------
 
 def enter_network(script, is_narrow):
     """A network namespace of our own, with the addresses of a script.
@@ -119,7 +119,7 @@ def _tcp_table():
                        int(unread, 16), int(unsent, 16))
 
 
-# --- the gate ------------------------------------------------------------------
+# --- the gate -----------------------------------------------------------------
 
 class Gate:
     """dmarcgate with the configuration of a script, and its clock."""
