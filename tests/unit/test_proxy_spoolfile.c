@@ -433,11 +433,30 @@ it_goes_on_with_the_old_one_while_there_is_no_new(void **state)
 	assert_int_equal(log_count(EVENT_SPOOL_FAILED), before + 1);
 	assert_int_equal(appended(&scene, "two\n"), 0);
 	assert_false(scene.file.is_full);
+	/* None at all: the keeper makes it. */
 	unlinkat(scene.directory, SEGMENT_LIVE, 0);
 	tick(&scene);
 	assert_int_equal(appended(&scene, "three\n"), 0);
-	assert_holds(&scene, "old", "one\ntwo\n");
-	assert_log(&scene, "three\n");
+	close(segment_open(scene.directory, GATE));
+	tick(&scene);
+	assert_int_equal(appended(&scene, "four\n"), 0);
+	assert_holds(&scene, "old", "one\ntwo\nthree\n");
+	assert_log(&scene, "four\n");
+	scene_end(&scene);
+}
+
+static void
+one_that_was_deleted_is_made_anew(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	assert_int_equal(appended(&scene, "one\n"), 0);
+	unlinkat(scene.directory, SEGMENT_LIVE, 0);
+	tick(&scene);
+	assert_int_equal(appended(&scene, "two\n"), 0);
+	assert_log(&scene, "two\n");
 	scene_end(&scene);
 }
 
@@ -633,6 +652,7 @@ main(void)
 		cmocka_unit_test(what_is_left_behind_is_synced_first),
 		cmocka_unit_test(
 			it_goes_on_with_the_old_one_while_there_is_no_new),
+		cmocka_unit_test(one_that_was_deleted_is_made_anew),
 		cmocka_unit_test(behind_a_torn_line_it_begins_with_a_line_end),
 		cmocka_unit_test(a_torn_line_stays_torn),
 		cmocka_unit_test(how_many_were_lost_is_told_once_there_is_room),

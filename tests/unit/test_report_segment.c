@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -368,6 +369,7 @@ a_killed_writer_needs_no_marker(void **state)
 	if (pid == 0) {
 		int fd = segment_open(directory, GATE);
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)!write(fd, "half a li", 9);
 		(void)!write(ready[1], "!", 1);
 		for (;;)
@@ -805,6 +807,63 @@ writers_that_open_together_write_one_file(void **state)
 	buf_fini(&text);
 }
 
+#define ROTATIONS 40
+
+/* Open, write a line and close again, until killed. */
+static _Noreturn void
+write_on(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		int fd = segment_open(directory, GATE);
+
+		if (fd < 0 || write(fd, "line\n", 5) != 5)
+			_exit(1);
+		close(fd);
+	}
+}
+
+/* A segment is closed as soon as that can be, with writers who may just have
+ * opened it: none writes behind its last line. */
+static void
+nothing_is_written_behind_the_end(void **state)
+{
+	pid_t writers[3];
+	struct segment *list;
+	size_t count;
+
+	(void)state;
+	close(open_live());
+	for (size_t i = 0; i < CASES(writers); i++) {
+		writers[i] = fork();
+		assert_true(writers[i] >= 0);
+		if (writers[i] == 0)
+			write_on();
+	}
+	for (int i = 0; i < ROTATIONS; i++) {
+		struct segment last;
+
+		assert_rotates();
+		assert_int_equal(segment_list(directory, &list, &count), 0);
+		last = list[count - 2];
+		free(list);
+		while (segment_close(directory, &last) == -EWOULDBLOCK)
+			;
+	}
+	for (size_t i = 0; i < CASES(writers); i++) {
+		int status;
+
+		kill(writers[i], SIGKILL);
+		assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
+		assert_int_equal(status, SIGKILL);
+	}
+	assert_int_equal(segment_list(directory, &list, &count), 0);
+	assert_int_equal(count, ROTATIONS + 1);
+	for (size_t i = 0; i + 1 < count; i++)
+		assert_true(segment_is_closed(directory, &list[i]));
+	free(list);
+}
+
 #define IN_A_FOLDER(test) \
 	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
@@ -838,6 +897,7 @@ main(void)
 		IN_A_FOLDER(mending_what_is_whole_changes_nothing),
 		IN_A_FOLDER(the_list_is_whole_at_every_instant),
 		IN_A_FOLDER(writers_that_open_together_write_one_file),
+		IN_A_FOLDER(nothing_is_written_behind_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
