@@ -289,28 +289,21 @@ is_whole(struct span record)
 
 	if (at == NULL)
 		return json_is_object(record);
+	/* Torn before, and another one behind that. */
+	if (memmem(record.p + 1, (size_t)(at - record.p) - 1, "{", 1) != NULL)
+		return false;
 	rest = span_after(record, (size_t)(at - record.p) + sizeof(pad) - 1);
 	return rest.n >= 2 && span_find(rest, '"') == rest.n - 2 &&
 	       rest.p[rest.n - 1] == '}';
 }
 
-/* A line as readers take it: what is torn before it is left out. */
 static void
-take_line(struct span line, const struct segment *segment, struct count *count)
+take_record(struct span record, const struct segment *segment,
+	    struct count *count)
 {
-	struct span record = json_resynchronise(line), value;
 	struct segment_head head;
+	struct span value;
 
-	if (line.n == 0) {
-		count->empty++;
-		return;
-	}
-	if (record.n < line.n)
-		count->torn++;
-	if (record.n == 0 || !is_whole(record)) {
-		count->torn += record.n == line.n;
-		return;
-	}
 	if (segment_head_parse(record, &head)) {
 		count->heads++;
 	} else if (segment_is_end(record, segment->head.uuid)) {
@@ -320,6 +313,22 @@ take_line(struct span line, const struct segment *segment, struct count *count)
 		found[number_at(record, "life")][number_at(record, "number")]++;
 		count->lines++;
 	}
+}
+
+/* A line as readers take it: what is torn before a record is left out. */
+static void
+take_line(struct span line, const struct segment *segment, struct count *count)
+{
+	if (line.n == 0) {
+		count->empty++;
+		return;
+	}
+	while (line.n > 0 && !is_whole(line)) {
+		count->torn++;
+		line = json_resynchronise(line);
+	}
+	if (line.n > 0)
+		take_record(line, segment, count);
 }
 
 static void
