@@ -91,11 +91,16 @@ def test_spool_full_defer_takes_no_mail_without_a_line(gate, postfix):
     assert reply.code == 451 and reply.enhanced == "4.3.1"
     assert len(postfix.wait_mail("bob", 1)) == 1
     make_room(mx)
-    assert deliver(mx).code == 451  # its line is written
-    assert deliver(mx).code == 250
+    # One more at most: its line is written, and that finds out; so does the
+    # worker by itself within a second.
+    deferred = []
+    while (reply := deliver(mx)).code == 451:
+        deferred.append("spool-full")
+    assert reply.code == 250 and len(deferred) <= 1
     lines, _ = shown(mx)
-    assert [line["action"] for line in lines] == ["relay", "defer", "relay"]
-    assert lines[1]["rule"] == "spool-full"
+    assert [line["action"] for line in lines if line["rule"] != "spool-full"
+            ] == ["relay", "relay"]
+    assert [line["rule"] for line in lines[1:-1]] == deferred
 
 
 def test_rotation_by_size_loses_nothing(gate, postfix):
