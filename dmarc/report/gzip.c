@@ -54,7 +54,7 @@ static int
 drain(struct compressor *compressor, int to, int flush)
 {
 	z_stream *stream = &compressor->stream;
-	int result;
+	int result = 0;
 
 	do {
 		stream->next_out = compressor->out;
