@@ -357,10 +357,14 @@ spoolfile_init(struct spoolfile *file, struct ring *ring, struct timers *timers,
 static void
 tell_lost(struct spoolfile *file)
 {
+	struct iovec pieces[2];
+
 	if (file->fd < 0 || !format_notice(file))
 		return;
 	set_pieces(file, buf_span(&file->notice));
-	if (writev(file->fd, file->pieces, 2) < 0)
+	/* gcc 12 with sanitizers takes file->pieces for 8 octets. */
+	memcpy(pieces, file->pieces, sizeof(pieces));
+	if (writev(file->fd, pieces, 2) < 0)
 		say_failed("writev", -errno);
 }
 
