@@ -119,6 +119,7 @@ def wait_verdict(number, seconds=10):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        lines = lines[1:]  # behind the head of the segment
         if len(lines) >= number:
             return lines[number - 1]
         time.sleep(0.02)
