@@ -71,17 +71,19 @@ class Gate:
                 settings of the blocks of that name
     top         settings outside blocks
     text        more lines, as they are
+    program     another build of the gate
     """
 
     def __init__(self, backend, zone="", dns=None, identity="xclient",
                  listen=None, backend_settings=None, backends=None,
                  routes=None, overrides=None, dmarc=None, quarantine=None,
                  resolver=None, limit=None, spool=None, top=None, text="",
-                 start=True):
+                 start=True, program=DMARCGATE):
         self.home = scratch("gate")
         self.port, self.plain_port = free_port(), free_port()
         self.spool = self._own("spool")
         self.conf = self.home / "proxy.conf"
+        self.program = program
         self.process = None
         (self.home / "zone").write_text(zone, "utf-8")
         answers = ({"zone-file": str(self.home / "zone")} if dns is None
@@ -138,7 +140,7 @@ class Gate:
     def start(self):
         """Start it and wait until every listener is ready."""
         before = 0 if self.process is None else len(self.events("listening"))
-        self.process = Process([DMARCGATE, "-c", self.conf],
+        self.process = Process([self.program, "-c", self.conf],
                                self.home / "events")
         try:
             self.process.wait_for(
