@@ -182,7 +182,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay wire docs lint e2e
+LAYERS = unit suites replay wire docs lint e2e kill
 INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
@@ -206,6 +206,10 @@ e2e: ## the tests on real parts alone
 	$(call prepare,build test)
 	$(again) all
 	@$(RUN) e2e
+kill: ## the tests that kill worker, master and MTA alone
+	$(call prepare,build test)
+	$(again) all
+	@$(RUN) kill
 asan: ## the same tests as check, under AddressSanitizer and UBSan
 	$(again) BUILD=$(BUILD)/asan SANITIZE=address,undefined \
 		$(INSTRUMENTED) check
@@ -279,6 +283,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	wire docs e2e asan fuzz fuzz-short coverage bench lint lint-now install \
-	uninstall clean help FORCE
+	wire docs e2e kill asan fuzz fuzz-short coverage bench lint lint-now \
+	install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
