@@ -259,5 +259,5 @@ def _octets_of(file):
 def _name_of(pid):
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
