@@ -78,8 +78,8 @@ def recover(directory):
                            directory], capture_output=True, check=True)
     ids = Counter(json.loads(line)["id"]
                   for line in said.stdout.splitlines())
-    torn = re.search(rb"(\d+) torn or foreign line", said.stderr)
-    return ids, int(torn[1]) if torn else 0
+    torn = re.findall(rb"(\d+) torn or foreign line", said.stderr)
+    return ids, sum(map(int, torn))
 
 
 def test_a_thousand_kills():
@@ -87,7 +87,7 @@ def test_a_thousand_kills():
     gate = Gate(backend=sink.port, identity="none", zone=ZONE,
                 backend_settings={"trust-unidentified": True},
                 limit={"connections-per-address": 0},
-                top={"workers": WORKERS})
+                spool={"rotate-size": "16M"}, top={"workers": WORKERS})
     pumps = [Pump(gate, DOMAIN) for _ in range(PUMPS)]
     for pump in pumps:
         pump.start()
@@ -102,10 +102,11 @@ def test_a_thousand_kills():
     printed, torn = recover(gate.spool)
     missing = set(heard) - printed.keys()
     books.note(f"verdict writes: killed {killed} workers; {len(printed)} lines "
-               f"recovered, {torn} torn; {len(heard)} replies heard, "
-               f"{len(missing)} without a line")
+               f"recovered from {raw.files} files, {torn} torn; {len(heard)} "
+               f"replies heard, {len(missing)} without a line")
     assert not missing
     assert len(set(heard)) == len(heard)
     assert set(printed.values()) == {1}
     assert printed.keys() == {line["id"] for line in raw.verdicts}
     assert 0 < torn == raw.torn <= killed
+    assert raw.files > 1
