@@ -7,6 +7,27 @@
 
 #define TEXT_MAX (8u << 20)
 
+/* The reply is the one that the verdict line has. What the line shows in
+ * another form (several lines, escapes) is compared by its code. */
+static void
+compare_reply(struct stage *stage, struct span line)
+{
+	struct span promised = buf_span(&stage->promised);
+	size_t n = 3;
+
+	if (!stage->is_continued && line.n == promised.n)
+		n = line.n;
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] < ' ' || line.p[i] > '~')
+			n = 3;
+	if (promised.n < n ||
+	    !span_equal(span_first(line, n), span_first(promised, n)))
+		stage_fail(stage,
+			   "the verdict line promises another reply: "
+			   "%.*s",
+			   (int)promised.n, (const char *)promised.p);
+}
+
 /* The end of data was answered: was the answer earned? */
 static void
 judge_answer(struct stage *stage, struct span line)
@@ -22,6 +43,11 @@ judge_answer(struct stage *stage, struct span line)
 	if (line.p[0] == '2' && !stage->is_taken)
 		stage_fail(stage, "2xx to the end of data, but the backend has "
 				  "not taken the message");
+	if (line.p[0] != '2' && stage->is_taken)
+		stage_fail(stage, "the backend has taken the message, but the "
+				  "client is not told");
+	if (stage->lines > 0)
+		compare_reply(stage, line);
 	stage->is_reply_due = false;
 }
 
@@ -30,11 +56,13 @@ client_heard(struct stage *stage, struct span line)
 {
 	bool is_last = line.n >= 4 && line.p[3] == ' ';
 
+	stage->is_continued |= !is_last;
 	if (!is_last)
 		return;
 	if (span_starts(line, SPAN_LIT("354")))
 		letter_open(&stage->party[SIDE_CLIENT].letter);
 	judge_answer(stage, line);
+	stage->is_continued = false;
 }
 
 /* The message that a backend has heard, beside the one that the client
@@ -51,6 +79,9 @@ compare_letters(struct stage *stage, const struct party *party)
 		return;
 	}
 	stage->has_arrived = true;
+	if (stage->handed++ > 0)
+		stage_fail(stage, "the message is handed over again, though a "
+				  "backend may have it");
 	if (!letter_compare(buf_span(&sent->message),
 			    buf_span(&party->letter.message), &stage->change,
 			    &reason))
@@ -68,6 +99,8 @@ backend_said(struct stage *stage, struct party *party, struct span line)
 		letter_open(&party->letter);
 	if (party->is_final_asked && line.p[0] == '2')
 		stage->is_taken = true;
+	if (party->is_final_asked && line.p[0] >= '4' && stage->handed > 0)
+		stage->handed--;
 	party->is_data_asked = false;
 	party->is_final_asked = false;
 }
@@ -147,6 +180,7 @@ follow_client(struct stage *stage, struct span octets)
 	stage->data_ends++;
 	stage->is_reply_due = stage->is_line_due = true;
 	stage->is_taken = stage->has_arrived = false;
+	stage->handed = 0;
 }
 
 /* --- verdict lines --- */
@@ -190,9 +224,34 @@ check_stripped(struct stage *stage)
 	}
 }
 
+/* Fields of ours that may stand on top, as bits. */
+enum mark {
+	MARK_RESULTS = 1,
+	MARK_HEADER = 2,
+	MARK_ORIGINAL = 4,
+	MARK_SUBJECT = 8
+};
+
+/* What each action leaves behind: in a message that was accepted, these marks;
+ * else a reply of one of these classes. */
+static const struct {
+	const char *action;
+	unsigned marks;
+	const char *refusals;
+	bool is_handing_on;
+} actions[] = {
+	{ "relay", 0, "45", true },
+	{ "tag", MARK_HEADER, "45", true },
+	{ "subject", MARK_SUBJECT, "45", true },
+	{ "divert", MARK_HEADER | MARK_ORIGINAL, "45", true },
+	{ "reject", 0, "5", false },
+	{ "defer", 0, "4", false },
+	{ "fail", 0, "4", false },
+};
+
 /* What stands on top is ours, each at most once. */
-static void
-check_added(struct stage *stage)
+static unsigned
+marks_added(struct stage *stage)
 {
 	const struct span ours[] = {
 		SPAN_LIT("Authentication-Results"),
@@ -200,24 +259,53 @@ check_added(struct stage *stage)
 		stage->props.conf->quarantine.original_header,
 		SPAN_LIT("Subject"),
 	};
-	bool is_seen[4] = { false };
 	struct span added = stage->change.added;
 	struct span field;
+	unsigned seen = 0;
 
 	while ((field = letter_field(&added)).n > 0) {
 		struct span name = letter_field_name(field);
-		size_t i = 0;
+		unsigned i = 0;
 
 		while (i < 4 && !span_equal(name, ours[i]))
 			i++;
-		if (i == 4 || is_seen[i])
+		if (i == 4 || (seen & (1u << i)) != 0)
 			stage_fail(stage,
 				   "a field was added that is not ours: "
 				   "%.*s",
 				   (int)name.n, (const char *)name.p);
 		else
-			is_seen[i] = true;
+			seen |= 1u << i;
 	}
+	return seen;
+}
+
+/* The action of the line is what was done. */
+static void
+check_action(struct stage *stage)
+{
+	uint8_t class =
+		stage->promised.n > 0 ? buf_span(&stage->promised).p[0] : ' ';
+	size_t count = sizeof(actions) / sizeof(actions[0]), i = 0;
+	unsigned marks = 0;
+
+	while (i < count &&
+	       !verdict_is(stage, "action", span_cstr(actions[i].action)))
+		i++;
+	if (i == count) {
+		stage_fail(stage, "the verdict line has no action");
+		return;
+	}
+	if (stage->is_taken)
+		marks = marks_added(stage) & ~(unsigned)MARK_RESULTS;
+	if (stage->is_taken ? class != '2' || !actions[i].is_handing_on
+			    : span_find(span_cstr(actions[i].refusals),
+					class) == strlen(actions[i].refusals))
+		stage_fail(stage, "%s, but the reply is of class %c",
+			   actions[i].action, class);
+	if (stage->is_taken && marks != actions[i].marks)
+		stage_fail(stage, "%s, but with marks of another action",
+			   actions[i].action);
 }
 
 void
@@ -227,6 +315,8 @@ bystander_verdict(struct stage *stage, struct span line)
 		buf_span(&stage->party[SIDE_CLIENT].letter.message);
 	char size[24];
 
+	buf_reset(&stage->promised);
+	jsonpath_find(line, SPAN_LIT("reply"), &stage->promised);
 	if (line.n == 0 || span_find(line, '\n') != line.n - 1 ||
 	    !jsonpath_is_json(line))
 		stage_fail(stage, "the verdict line is not one line of JSON");
@@ -241,10 +331,9 @@ bystander_verdict(struct stage *stage, struct span line)
 	if (!verdict_is(stage, "accepted",
 			stage->is_taken ? SPAN_LIT("true") : SPAN_LIT("false")))
 		stage_fail(stage, "\"accepted\" is not what the backend said");
-	if (stage->is_taken) {
+	check_action(stage);
+	if (stage->is_taken)
 		check_stripped(stage);
-		check_added(stage);
-	}
 }
 
 void

@@ -35,9 +35,13 @@ letter_open(struct letter *letter)
 static size_t
 line_length(struct span text)
 {
-	for (size_t i = 1; i < text.n; i++)
-		if (text.p[i] == '\n' && text.p[i - 1] == '\r')
-			return i + 1;
+	size_t n = 0;
+
+	while (n < text.n) {
+		n += span_find(span_after(text, n), '\n') + 1;
+		if (n <= text.n && n >= 2 && text.p[n - 2] == '\r')
+			return n;
+	}
 	return text.n;
 }
 
@@ -69,22 +73,30 @@ ends_here(struct span wire)
 	return wire.n >= 5 && memcmp(wire.p + wire.n - 5, end, 5) == 0;
 }
 
+/* Line by line: the end is the end of a line. */
 size_t
 letter_take(struct letter *letter, struct span octets)
 {
-	assert(letter->is_open);
-	for (size_t i = 0; i < octets.n; i++) {
-		bool has_room = buf_append_octet(&letter->wire, octets.p[i]);
+	struct span left = octets;
 
+	assert(letter->is_open);
+	while (left.n > 0) {
+		size_t n = span_find(left, '\n');
+		bool is_line = n < left.n;
+		bool has_room;
+
+		n += is_line ? 1 : 0;
+		has_room = buf_append(&letter->wire, span_first(left, n));
 		assert(has_room); /* else it is a letter without an end */
-		if (octets.p[i] != '\n' || !ends_here(buf_span(&letter->wire)))
+		left = span_after(left, n);
+		if (!is_line || !ends_here(buf_span(&letter->wire)))
 			continue;
 		letter->is_open = false;
 		letter->has_ended = true;
 		decode(letter);
-		return i + 1;
+		break;
 	}
-	return octets.n;
+	return octets.n - left.n;
 }
 
 void

@@ -21,8 +21,8 @@
 
 static const char names[] = { 'c', 'b', 'd' };
 
-static uint64_t
-draw(struct stage *stage)
+uint64_t
+stage_draw(struct stage *stage)
 {
 	/* splitmix64 */
 	uint64_t z = stage->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -65,6 +65,7 @@ stage_init(struct stage *stage, const struct stage_props *props,
 	*stage = (struct stage){
 		.props = *props,
 		.chunking = chunking,
+		.piece_max = RANDOM_PIECE_MAX,
 		.random = seed,
 		.now_us = 1000 * SECOND,
 		.peer = { .listener = &props->conf->listeners[0],
@@ -81,6 +82,7 @@ stage_init(struct stage *stage, const struct stage_props *props,
 	buf_init(&stage->spooling.copy, TEXT_MAX);
 	buf_init(&stage->verdict, TEXT_MAX);
 	buf_init(&stage->verdicts, TEXT_MAX);
+	buf_init(&stage->promised, TEXT_MAX);
 	buf_init(&stage->transcript, TEXT_MAX);
 	buf_init(&stage->fault, 4096);
 }
@@ -101,6 +103,7 @@ stage_fini(struct stage *stage)
 	buf_fini(&stage->spooling.copy);
 	buf_fini(&stage->verdict);
 	buf_fini(&stage->verdicts);
+	buf_fini(&stage->promised);
 	buf_fini(&stage->transcript);
 	buf_fini(&stage->fault);
 }
@@ -149,6 +152,18 @@ capture(struct stage *stage, enum session_side side)
 	party->is_sending = true;
 }
 
+/* What became of a connection. */
+static void
+mark(struct stage *stage, enum session_side side, const char *what,
+     struct span detail)
+{
+	stage_note(stage, "%c: [%s%s%.*s]", names[side], what,
+		   detail.n > 0 ? " " : "", (int)detail.n,
+		   (const char *)detail.p);
+	if (!stage->is_simulated)
+		heard_mark(&stage->party[side].heard, what, detail);
+}
+
 static void
 disconnect(struct stage *stage, enum session_side side, const char *how)
 {
@@ -159,10 +174,8 @@ disconnect(struct stage *stage, enum session_side side, const char *how)
 			   names[side]);
 		return;
 	}
-	if (!party->has_ended) {
-		buf_printf(&stage->transcript, "%c: [%s]\n", names[side], how);
-		heard_mark(&party->heard, how, SPAN_NONE);
-	}
+	if (!party->has_ended)
+		mark(stage, side, how, SPAN_LIT(""));
 	party->is_open = party->is_up = party->is_connecting = false;
 	party->is_sending = party->has_ended = false;
 	party->is_data_asked = party->is_final_asked = false;
@@ -187,17 +200,33 @@ connect_party(struct stage *stage, const struct session_action *action)
 		return;
 	}
 	party->is_open = party->is_connecting = true;
-	buf_printf(&stage->transcript, "%c: [connect %.*s]\n",
-		   names[action->side], (int)text.n, (const char *)text.p);
-	heard_mark(&party->heard, "connect", text);
+	party->backend = action->backend;
+	party->address = action->address;
+	party->connections++;
+	mark(stage, action->side, "connect", text);
+}
+
+/* FNV-1a. */
+static uint64_t
+hash(struct span octets)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < octets.n; i++)
+		hash = (hash ^ octets.p[i]) * UINT64_C(1099511628211);
+	return hash;
 }
 
 static void
 ask(struct stage *stage, const struct session_action *action)
 {
 	assert(stage->question_count < STAGE_QUESTIONS_MAX);
+	for (size_t i = 0; i < stage->question_count; i++)
+		if (stage->questions[i].ticket == action->ticket)
+			stage_fail(stage, "a question is asked twice");
 	stage->questions[stage->question_count++] = (struct question){
 		.name = action->name,
+		.hash = hash(action->name),
 		.type = action->type,
 		.ticket = action->ticket,
 	};
@@ -221,16 +250,34 @@ spool(struct stage *stage, struct span line)
 	stage->lines++;
 	buf_reset(&stage->verdict);
 	buf_append(&stage->verdict, line);
-	buf_append(&stage->verdicts, line);
+	if (!stage->is_simulated)
+		buf_append(&stage->verdicts, line);
 	stage->is_verdict_new = true;
 	stage_write(stage, 'v', line);
 	bystander_verdict(stage, line);
+}
+
+/* The session is over, and with it all that was its own. */
+static void
+leave(struct stage *stage)
+{
+	buf_reset(&stage->disk);
+	stage->is_reading = false;
+	stage->writing.is_out = stage->spooling.is_out = false;
+	stage->question_count = 0;
+	session_free(stage->session);
+	stage->session = NULL;
+	stage->lines = stage->data_ends;
+	stage->handed = 0;
+	stage->is_reply_due = stage->is_line_due = stage->is_taken = false;
+	stage->party[SIDE_CLIENT].letter.is_open = false;
 }
 
 static void
 end(struct stage *stage)
 {
 	static const char *const open[] = { "client", "backend", "divert" };
+	struct session_action action;
 
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		if (stage->party[side].is_open)
@@ -238,6 +285,8 @@ end(struct stage *stage)
 				   open[side]);
 	if (stage->question_count > 0)
 		stage_fail(stage, "the session ended, a question is open");
+	if (session_next(stage->session, &action))
+		stage_fail(stage, "the session wants more behind its end");
 	if (stage->spooling.is_out)
 		stage_fail(stage, "the session ended while a line is written");
 	if (stage->lines != stage->data_ends)
@@ -247,20 +296,18 @@ end(struct stage *stage)
 		stage_fail(stage, "the session ended, its file is there");
 	/* A write may be under way: its octets must still be there. */
 	give_back(stage, &stage->writing, "body");
-	buf_reset(&stage->disk);
-	stage->is_reading = false;
-	session_free(stage->session);
-	stage->session = NULL;
+	leave(stage);
 }
 
 static void
 log_event_name_down(struct stage *stage, const struct session_action *action)
 {
-	assert(stage->event_count < STAGE_EVENTS_MAX);
-	stage->events[stage->event_count++] = action->event;
-	buf_printf(&stage->transcript, "e: %s ", log_event_name(action->event));
-	stage_show(&stage->transcript, action->octets);
-	buf_append(&stage->transcript, SPAN_LIT("\n"));
+	if (!stage->is_simulated) {
+		assert(stage->event_count < STAGE_EVENTS_MAX);
+		stage->events[stage->event_count++] = action->event;
+	}
+	stage_note(stage, "e: %s %.*s", log_event_name(action->event),
+		   (int)action->octets.n, (const char *)action->octets.p);
 }
 
 static void
@@ -429,7 +476,7 @@ static void
 answer_one(struct stage *stage)
 {
 	size_t i = stage->chunking == CHUNK_RANDOM
-			   ? draw(stage) % stage->question_count
+			   ? stage_draw(stage) % stage->question_count
 			   : 0;
 	struct question question = stage->questions[i];
 	struct answer answer = { .status = ANSWER_NXDOMAIN };
@@ -437,9 +484,15 @@ answer_one(struct stage *stage)
 	stage->question_count--;
 	memmove(stage->questions + i, stage->questions + i + 1,
 		(stage->question_count - i) * sizeof(question));
-	if (stage->props.zone != NULL)
+	if (hash(question.name) != question.hash)
+		stage_fail(stage, "the name of a question has changed");
+	if (stage->is_dns_broken) {
+		answer.status = ANSWER_TEMPERROR;
+		answer.error = "SERVFAIL";
+	} else if (stage->props.zone != NULL) {
 		zone_lookup(stage->props.zone, question.name, question.type,
 			    &answer);
+	}
 	answer.name = question.name;
 	answer.type = question.type;
 	give(stage, (struct session_event){ .kind = SESSION_ANSWER,
@@ -463,9 +516,9 @@ piece_length(struct stage *stage, struct span unsaid)
 		n = 1;
 		break;
 	case CHUNK_RANDOM:
-		if (n > RANDOM_PIECE_MAX)
-			n = RANDOM_PIECE_MAX;
-		n = 1 + draw(stage) % n;
+		if (n > stage->piece_max)
+			n = stage->piece_max;
+		n = 1 + stage_draw(stage) % n;
 		break;
 	}
 	return n > SESSION_OCTETS_MAX ? SESSION_OCTETS_MAX : n;
@@ -565,10 +618,9 @@ happen(struct stage *stage, enum happening happening, enum session_side side)
 	}
 }
 
-/* One of the things that can happen: the first, or any. False if nothing
- * can. */
-static bool
-move(struct stage *stage)
+/* The first of them, or any. */
+bool
+stage_move(struct stage *stage)
 {
 	unsigned possible[HAPPENINGS * SIDE_COUNT];
 	size_t count = 0, chosen;
@@ -578,7 +630,8 @@ move(struct stage *stage)
 			possible[count++] = i;
 	if (count == 0)
 		return false;
-	chosen = stage->chunking == CHUNK_RANDOM ? draw(stage) % count : 0;
+	chosen =
+		stage->chunking == CHUNK_RANDOM ? stage_draw(stage) % count : 0;
 	happen(stage, possible[chosen] / SIDE_COUNT,
 	       possible[chosen] % SIDE_COUNT);
 	return true;
@@ -600,7 +653,7 @@ void
 stage_settle(struct stage *stage)
 {
 	while (stage->session != NULL && !stage_has_failed(stage))
-		if (!move(stage)) {
+		if (!stage_move(stage)) {
 			check_deadline(stage);
 			return;
 		}
@@ -651,7 +704,7 @@ stage_hang_up(struct stage *stage, enum session_side side, int error)
 {
 	struct party *party = &stage->party[side];
 
-	buf_printf(&stage->transcript, "! %c %s\n", names[side],
+	stage_note(stage, "! %c %s", names[side],
 		   error == 0 ? "closes" : "resets");
 	if (!party->is_open) {
 		if (side != SIDE_CLIENT)
@@ -677,8 +730,7 @@ stage_wait(struct stage *stage, uint64_t us)
 	uint64_t until = stage->now_us + us;
 	unsigned turns = 0;
 
-	buf_printf(&stage->transcript, "! %.1f s pass\n",
-		   (double)us / (double)SECOND);
+	stage_note(stage, "! %.1f s pass", (double)us / (double)SECOND);
 	while (stage->session != NULL && !stage_has_failed(stage)) {
 		uint64_t deadline = session_deadline(stage->session);
 
@@ -697,8 +749,34 @@ stage_wait(struct stage *stage, uint64_t us)
 }
 
 void
+stage_pass(struct stage *stage, uint64_t now_us)
+{
+	uint64_t deadline;
+
+	stage_note(stage, "! %.6f s pass",
+		   (double)(now_us - stage->now_us) / (double)SECOND);
+	assert(now_us >= stage->now_us);
+	stage->now_us = now_us;
+	if (stage->session == NULL)
+		return;
+	deadline = session_deadline(stage->session);
+	if (deadline != 0 && deadline <= now_us)
+		give(stage, (struct session_event){ .kind = SESSION_TIMER });
+}
+
+void
+stage_kill(struct stage *stage)
+{
+	stage_note(stage, "! the worker dies");
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		if (stage->party[side].is_open)
+			disconnect(stage, side, "reset");
+	leave(stage);
+}
+
+void
 stage_drain(struct stage *stage)
 {
-	buf_append(&stage->transcript, SPAN_LIT("! drain\n"));
+	stage_note(stage, "! drain");
 	give(stage, (struct session_event){ .kind = SESSION_DRAIN });
 }

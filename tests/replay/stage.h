@@ -7,15 +7,21 @@
  * It is a driver of proxy/session like the worker, and watches, at every step
  * and for every script, what the gate promises (design section 1):
  *
- * - no 2xx to the end of data before the backend's own to the whole message;
+ * - no 2xx to the end of data before the backend's own to the whole message,
+ *   and nothing else once it was said;
+ * - a message that a backend may have is not handed over again;
  * - the message that reaches a backend is the client's, without the fields
  *   that the verdict line calls stripped, behind fields of ours;
- * - one verdict line for each end of data, written before the reply leaves;
+ * - one verdict line for each end of data, written before the reply leaves,
+ *   which says what was done and what is replied;
  * - a side is connected once at a time, and closed when the session ends;
  * - octets lent out stay what they are until they are given back;
  * - memory is bounded; whoever is waited for is waited for until a deadline.
  *
  * The first thing found wrong is kept in `fault`; nothing moves after that.
+ *
+ * Two use it: tests/replay, whose scripts say what the parties do and expect
+ * what they hear, and tests/sim, whose parties do what comes to their minds.
  */
 #ifndef TESTS_REPLAY_STAGE_H
 #define TESTS_REPLAY_STAGE_H
@@ -36,8 +42,11 @@ struct party {
 	struct buf unsaid; /* said in the script, not delivered yet */
 	struct heard heard;
 	bool is_skipping;
-	bool is_open;       /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
-	bool is_connecting; /* the outcome was not told yet */
+	size_t backend;       /* which one it is, … */
+	size_t address;       /* … of its addresses, … */
+	unsigned connections; /* … and how often it was connected */
+	bool is_open;         /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
+	bool is_connecting;   /* the outcome was not told yet */
 	bool is_up;
 	bool has_ended;    /* the party closed by itself */
 	bool is_sending;   /* SESSION_SENT is owed */
@@ -61,7 +70,8 @@ struct loan {
 };
 
 struct question {
-	struct span name;
+	struct span name; /* lent by the session */
+	uint64_t hash;    /* of the name, as it was asked */
 	enum dns_type type;
 	uint64_t ticket;
 };
@@ -76,8 +86,11 @@ struct stage_props {
 
 struct stage {
 	enum chunking chunking;
+	size_t piece_max; /* of CHUNK_RANDOM */
 	uint64_t random;
 	uint64_t now_us;
+	bool is_simulated; /* no script will ask for marks, events, verdicts */
+	bool is_silent;    /* no transcript is wanted */
 
 	struct stage_props props;
 	struct ehlo probed[STAGE_BACKENDS_MAX];
@@ -92,6 +105,7 @@ struct stage {
 	struct question questions[STAGE_QUESTIONS_MAX];
 	size_t question_count;
 	bool is_dns_held;
+	bool is_dns_broken; /* every answer is a temperror */
 
 	struct buf disk;
 	struct loan writing;
@@ -118,6 +132,9 @@ struct stage {
 	bool is_reply_due; /* the end of data has no reply yet */
 	bool is_line_due;  /* … and its line is not written yet */
 	bool is_taken;     /* a backend said 2xx to the whole message */
+	unsigned handed;   /* backends that have all of it and did not refuse */
+	struct buf promised; /* the reply, as the line says */
+	bool is_continued;   /* the client has heard a part of a reply */
 	struct letter_change change; /* of the message that reached one */
 	bool has_arrived;
 
@@ -141,10 +158,23 @@ void stage_hang_up(struct stage *stage, enum session_side side, int error);
 /* Everything that can happen now happens. */
 void stage_settle(struct stage *stage);
 
+/* One thing that can happen happens; false where nothing can. */
+bool stage_move(struct stage *stage);
+
 /* Time passes. */
 void stage_wait(struct stage *stage, uint64_t us);
 
+/* The clock shows this now; a deadline that has passed is told once. */
+void stage_pass(struct stage *stage, uint64_t now_us);
+
 void stage_drain(struct stage *stage);
+
+/* The worker dies: the session is gone, and its file; its connections are
+ * reset. What was on its way to the spool may be there or not. */
+void stage_kill(struct stage *stage);
+
+/* The next number of the stage's random sequence. */
+uint64_t stage_draw(struct stage *stage);
 
 static inline bool
 stage_has_failed(const struct stage *stage)
@@ -153,6 +183,10 @@ stage_has_failed(const struct stage *stage)
 }
 
 void stage_fail(struct stage *stage, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A line of the transcript. */
+void stage_note(struct stage *stage, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Octets of a party ("C", "b" …), line by line, into the transcript. */

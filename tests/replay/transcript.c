@@ -23,6 +23,21 @@ stage_fail(struct stage *stage, const char *format, ...)
 }
 
 void
+stage_note(struct stage *stage, const char *format, ...)
+{
+	char text[2000];
+	va_list arguments;
+
+	if (stage->is_silent)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	stage_show(&stage->transcript, span_cstr(text));
+	buf_append(&stage->transcript, SPAN_LIT("\n"));
+}
+
+void
 stage_show(struct buf *buf, struct span octets)
 {
 	bool is_utf8 = address_is_utf8(octets);
@@ -42,6 +57,8 @@ stage_write(struct stage *stage, char name, struct span octets)
 {
 	struct buf *to = &stage->transcript;
 
+	if (stage->is_silent)
+		return;
 	if (octets.n > SHOWN_MAX) {
 		buf_printf(to, "%c: (%zu octets)\n", name, octets.n);
 		return;
