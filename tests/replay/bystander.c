@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/replay/bystander.h"
 
+#include "smtp/address.h"
 #include "tests/replay/jsonpath.h"
 
 #include <stdio.h>
@@ -28,10 +29,21 @@ compare_reply(struct stage *stage, struct span line)
 			   (int)promised.n, (const char *)promised.p);
 }
 
+void
+bystander_end(struct stage *stage)
+{
+	if (!stage->is_reply_due || !stage->writing.is_out)
+		return;
+	stage->is_reply_due = stage->is_line_due = false;
+	stage->data_ends--;
+}
+
 /* The end of data was answered: was the answer earned? */
 static void
 judge_answer(struct stage *stage, struct span line)
 {
+	if (span_starts(line, SPAN_LIT("421")))
+		bystander_end(stage);
 	if (!stage->is_reply_due)
 		return;
 	if (stage->is_line_due)
@@ -88,16 +100,30 @@ compare_letters(struct stage *stage, const struct party *party)
 		stage_fail(stage, "the message is not what it was: %s", reason);
 }
 
+/* Whether a line can be one of a reply at all. */
+static bool
+is_readable(struct span line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if ((line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 127)
+			return false;
+	return address_is_utf8(line);
+}
+
 static void
 backend_said(struct stage *stage, struct party *party, struct span line)
 {
 	bool is_last = line.n == 3 || (line.n >= 4 && line.p[3] == ' ');
 
-	if (!is_last)
+	if (!is_last || !is_readable(line))
 		return;
 	if (party->is_data_asked && span_starts(line, SPAN_LIT("354")))
 		letter_open(&party->letter);
-	if (party->is_final_asked && line.p[0] == '2')
+	/* A yes to what is still under way is worth something when it has
+	 * left. */
+	if (party->is_final_asked && line.p[0] == '2' && party->is_sending)
+		party->is_yes_said = true;
+	else if (party->is_final_asked && line.p[0] == '2')
 		stage->is_taken = true;
 	if (party->is_final_asked && line.p[0] >= '4' && stage->handed > 0)
 		stage->handed--;

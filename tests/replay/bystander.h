@@ -22,4 +22,9 @@ void bystander_heard(struct stage *stage, enum session_side side,
 /* A verdict line that is about to be written. */
 void bystander_verdict(struct stage *stage, struct span line);
 
+/* The session ends. While a body is being written, what stands behind it is
+ * not read: if the data has ended there, the session cannot know that, and
+ * owes neither a line nor an answer. */
+void bystander_end(struct stage *stage);
+
 #endif

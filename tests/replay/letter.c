@@ -28,6 +28,7 @@ letter_open(struct letter *letter)
 	buf_reset(&letter->message);
 	letter->is_open = true;
 	letter->has_ended = false;
+	letter->number++;
 }
 
 /* The length of the first line with its CR LF; all of it where there is

@@ -18,6 +18,7 @@ struct letter {
 	struct buf message; /* once it has ended */
 	bool is_open;
 	bool has_ended;
+	unsigned number; /* how many were opened */
 };
 
 void letter_init(struct letter *letter);

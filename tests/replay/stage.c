@@ -130,6 +130,21 @@ give_back(struct stage *stage, struct loan *loan, const char *what)
 	loan->is_out = false;
 }
 
+/* What the client will hear is said once it stands in the output: a sender
+ * that does not wait for it may have read the gate's mind. */
+static void
+follow(struct stage *stage)
+{
+	struct party *party = &stage->party[SIDE_CLIENT];
+	struct span octets =
+		buf_span(session_output(stage->session, SIDE_CLIENT));
+
+	octets = span_after(octets, party->followed);
+	party->followed += octets.n;
+	if (octets.n > 0 && !party->has_ended)
+		bystander_heard(stage, SIDE_CLIENT, octets);
+}
+
 /* Take what the session wants to send. */
 static void
 capture(struct stage *stage, enum session_side side)
@@ -143,12 +158,16 @@ capture(struct stage *stage, enum session_side side)
 	if (!party->is_up && !party->has_ended)
 		stage_fail(stage, "octets for %c, which is not connected",
 			   names[side]);
+	if (side == SIDE_CLIENT)
+		follow(stage);
 	if (!party->has_ended) {
 		stage_write(stage, names[side], octets);
 		heard_octets(&party->heard, octets);
-		bystander_heard(stage, side, octets);
 	}
+	if (!party->has_ended && side != SIDE_CLIENT)
+		bystander_heard(stage, side, octets);
 	buf_consume(out, octets.n);
+	party->followed = 0;
 	party->is_sending = true;
 }
 
@@ -179,6 +198,8 @@ disconnect(struct stage *stage, enum session_side side, const char *how)
 	party->is_open = party->is_up = party->is_connecting = false;
 	party->is_sending = party->has_ended = false;
 	party->is_data_asked = party->is_final_asked = false;
+	party->is_yes_said = false;
+	party->followed = 0;
 	if (side != SIDE_CLIENT)
 		party->letter.is_open = false;
 	buf_reset(&party->unsaid);
@@ -289,6 +310,7 @@ end(struct stage *stage)
 		stage_fail(stage, "the session wants more behind its end");
 	if (stage->spooling.is_out)
 		stage_fail(stage, "the session ended while a line is written");
+	bystander_end(stage);
 	if (stage->lines != stage->data_ends)
 		stage_fail(stage, "%u ends of data, but %u verdict lines",
 			   stage->data_ends, stage->lines);
@@ -385,6 +407,7 @@ give(struct stage *stage, struct session_event event)
 		perform(stage, &action);
 	if (stage->session == NULL)
 		return;
+	follow(stage);
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		if (!stage->party[side].is_sending &&
 		    (stage->party[side].is_open ||
@@ -416,6 +439,8 @@ static void
 finish_send(struct stage *stage, enum session_side side)
 {
 	stage->party[side].is_sending = false;
+	stage->is_taken |= stage->party[side].is_yes_said;
+	stage->party[side].is_yes_said = false;
 	give(stage,
 	     (struct session_event){ .kind = SESSION_SENT, .side = side });
 }
@@ -639,8 +664,8 @@ stage_move(struct stage *stage)
 
 /* Nothing moves: then it is a clock, or the driver's own, that is waited
  * for. */
-static void
-check_deadline(struct stage *stage)
+void
+stage_expect_deadline(struct stage *stage)
 {
 	bool is_ours = stage->writing.is_out || stage->is_reading ||
 		       stage->spooling.is_out;
@@ -654,7 +679,7 @@ stage_settle(struct stage *stage)
 {
 	while (stage->session != NULL && !stage_has_failed(stage))
 		if (!stage_move(stage)) {
-			check_deadline(stage);
+			stage_expect_deadline(stage);
 			return;
 		}
 }

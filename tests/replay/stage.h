@@ -59,6 +59,8 @@ struct party {
 	struct buf command;  /* to a backend: the line being heard */
 	bool is_data_asked;  /* DATA was heard */
 	bool is_final_asked; /* a whole message was heard */
+	bool is_yes_said;    /* to it, before all of it had left */
+	size_t followed;     /* octets of the output that were looked at */
 };
 
 /* Octets that the session lent out. */
@@ -172,6 +174,9 @@ void stage_drain(struct stage *stage);
 /* The worker dies: the session is gone, and its file; its connections are
  * reset. What was on its way to the spool may be there or not. */
 void stage_kill(struct stage *stage);
+
+/* Nobody moves: then there must be a deadline. */
+void stage_expect_deadline(struct stage *stage);
 
 /* The next number of the stage's random sequence. */
 uint64_t stage_draw(struct stage *stage);
