@@ -252,6 +252,7 @@ prepare_diversion(struct session *session)
 	bool is_elsewhere = quarantine->backend != CONF_NO_BACKEND &&
 			    quarantine->backend != mail->route->backend;
 	const struct ehlo *ehlo = &session->backend.ehlo;
+	bool has_dsn;
 
 	session_drop_envelope(session);
 	if (is_elsewhere && session->divert == NULL) {
@@ -265,10 +266,11 @@ prepare_diversion(struct session *session)
 		ehlo = &session->host->probed[quarantine->backend];
 	}
 	session->delivery.envelope = &session->divert_envelope;
-	return mail_divert_envelope(
-		mail, quarantine->recipient,
-		(ehlo->extensions & EXTENSION_BIT(EXTENSION_DSN)) != 0,
-		&session->divert_envelope);
+	/* Greeted as the client greets, by HELO maybe, it offers nothing. */
+	has_dsn = session->server.is_extended &&
+		  (ehlo->extensions & EXTENSION_BIT(EXTENSION_DSN)) != 0;
+	return mail_divert_envelope(mail, quarantine->recipient, has_dsn,
+				    &session->divert_envelope);
 }
 
 static void
