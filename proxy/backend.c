@@ -421,6 +421,11 @@ backend_pump(struct backend *backend, const struct backend_identity *identity,
 	}
 	if (backend->greeting == STEP_OK && envelope != NULL &&
 	    envelope->sender_line.n > 0) {
+		if ((envelope->extensions & ~backend->ehlo.extensions) != 0) {
+			backend_closed(backend, EVENT_BACKEND_CHANGED,
+				       "a keyword in use is not offered now");
+			return;
+		}
 		if (backend->sender == STEP_NONE &&
 		    client_has_room(&backend->client)) {
 			backend->sender = STEP_SENT;
