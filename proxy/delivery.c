@@ -414,7 +414,7 @@ on_content(struct session *session, struct backend *leg,
 	   const struct reply *reply)
 {
 	enum session_side side = session->delivery.side;
-	bool is_early = session->delivery.step != DELIVERY_FINAL;
+	bool is_early = !session->delivery.is_sent;
 
 	if (reply_class(reply->code) == 3 ||
 	    (is_early && reply_class(reply->code) == 2)) {
@@ -434,6 +434,33 @@ on_content(struct session *session, struct backend *leg,
 		fail_diversion(session);
 	else
 		finish_relay(session, reply);
+}
+
+void
+delivery_sent(struct session *session, enum session_side side)
+{
+	if (session->phase == PHASE_DELIVERY &&
+	    side == session->delivery.side &&
+	    session->delivery.step == DELIVERY_FINAL &&
+	    session->out[side].n == 0)
+		session->delivery.is_sent = true;
+}
+
+/* Promise 2: a yes is worth something once all of the message has left, and
+ * none at all before the driver has all of it (see on_content). In between it
+ * is not clear which was first, the end or the yes, so it waits. A no may be
+ * listened to at any time. */
+bool
+delivery_is_deaf(const struct session *session, enum session_side side)
+{
+	const struct delivery *delivery = &session->delivery;
+	const struct backend *leg =
+		side == SIDE_BACKEND ? &session->backend : session->divert;
+	struct span in = span_after(buf_span(&leg->in), leg->used);
+
+	return session->phase == PHASE_DELIVERY && side == delivery->side &&
+	       delivery->step == DELIVERY_FINAL && !delivery->is_sent &&
+	       session->out[side].n == 0 && in.n > 0 && in.p[0] == '2';
 }
 
 void

@@ -43,6 +43,7 @@ take_news(struct session *session, enum session_side side)
 	if (leg == NULL)
 		return;
 	while (session->phase != PHASE_CLOSING &&
+	       !delivery_is_deaf(session, side) &&
 	       (news = backend_next(leg, &session->identity,
 				    &session->out[side], &answer)) !=
 		       NEWS_NONE) {
@@ -320,8 +321,10 @@ take_sent(struct session *session, enum session_side side)
 	if (side == SIDE_CLIENT)
 		return;
 	leg = session_leg(session, side);
-	if (leg != NULL)
-		leg->since_us = session_now(session);
+	if (leg == NULL)
+		return;
+	leg->since_us = session_now(session);
+	delivery_sent(session, side);
 }
 
 static void

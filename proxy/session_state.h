@@ -41,7 +41,7 @@ enum delivery_step {
 	DELIVERY_ENVELOPE, /* until every recipient stands */
 	DELIVERY_DATA,     /* DATA was sent */
 	DELIVERY_CONTENT,  /* sending the message */
-	DELIVERY_FINAL,    /* all sent, the reply is awaited */
+	DELIVERY_FINAL,    /* all is encoded, the reply is awaited */
 };
 
 struct delivery {
@@ -54,6 +54,7 @@ struct delivery {
 	uint64_t body_at;    /* octets of the body encoded */
 	bool is_reading;     /* ACT_BODY_READ is under way */
 	bool is_read_stale;  /* … of a delivery that has failed */
+	bool is_sent;        /* the end of the message has left */
 	uint64_t started_us; /* DATA was sent */
 };
 
@@ -166,6 +167,9 @@ void delivery_news(struct session *session, enum session_side side,
 		   enum backend_news news, const struct client_answer *answer);
 void delivery_lost(struct session *session, enum session_side side);
 void delivery_drive(struct session *session);
+void delivery_sent(struct session *session, enum session_side side);
+/* What the backend says is not listened to before the message has left. */
+bool delivery_is_deaf(const struct session *session, enum session_side side);
 void delivery_read(struct session *session, uint64_t offset, struct span octets,
 		   int error);
 void delivery_spooled(struct session *session, int error);
