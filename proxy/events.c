@@ -276,7 +276,8 @@ take_timer(struct session *session)
 	case PHASE_DATA:
 		if (now >= session->phase_us + conf->data_us_max)
 			session_log(session, EVENT_DATA_TIMEOUT, NULL);
-		else if (now >= session->client_us + conf->client_us_max)
+		else if (session_is_listening(session) &&
+			 now >= session->client_us + conf->client_us_max)
 			session_log(session, EVENT_CLIENT_TIMEOUT, "in data");
 		else
 			return;
@@ -307,6 +308,7 @@ take_written(struct session *session, int error)
 	if (mail == NULL || mail->body.writing == 0)
 		return;
 	body_written(&mail->body);
+	session->client_us = session_now(session);
 	if (error == 0)
 		return;
 	if (mail->refusal == MAIL_NOT_REFUSED)

@@ -384,8 +384,10 @@ session_deadline(const struct session *session)
 							  conf->client_us_max);
 		break;
 	case PHASE_DATA:
-		deadline = earlier(deadline,
-				   session->client_us + conf->client_us_max);
+		if (session_is_listening(session))
+			deadline =
+				earlier(deadline, session->client_us +
+							  conf->client_us_max);
 		deadline = earlier(deadline,
 				   session->phase_us + conf->data_us_max);
 		break;

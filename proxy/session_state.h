@@ -115,6 +115,14 @@ struct session {
 /* Before this much of replies is sent no more commands are read. */
 #define SESSION_REPLIES_HIGH 16384
 
+/* Whether a client in its data is listened to: not while what it said is
+ * being written. Its silence is no fault of its own then. */
+static inline bool
+session_is_listening(const struct session *session)
+{
+	return session->mail->body.writing == 0;
+}
+
 /* session.c */
 void session_enter(struct session *session, enum session_phase phase);
 uint64_t session_now(const struct session *session);
