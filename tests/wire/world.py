@@ -126,6 +126,7 @@ class Gate:
 
     def __init__(self, script, extra_conf, home, resolver=None):
         self.home = home
+        self.is_told = False  # to end
         self._make_clock()
         (home / "zone").write_text(script.zone, "utf-8")
         conf = home / "proxy.conf"
@@ -194,15 +195,13 @@ class Gate:
     def is_asleep(self):
         """Whether no thread of a worker does anything, nor waits for a
         disk."""
-        for pid in self.workers():
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                try:
-                    status = (task / "stat").read_text()
-                except OSError:
-                    return False
-                if status.rsplit(")", 1)[1].split()[0] != "S":
-                    return False
-        return True
+        try:
+            states = [(task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                      for pid in self.workers()
+                      for task in Path(f"/proc/{pid}/task").iterdir()]
+        except OSError:  # one has just ended
+            return False
+        return all(state == "S" for state in states)
 
     # What it says.
 
@@ -234,7 +233,10 @@ class Gate:
     # Its end.
 
     def terminate(self):
-        self.process.signal(signal.SIGTERM)
+        """Once: a second SIGTERM would cut off what still drains."""
+        if not self.is_told:
+            self.is_told = True
+            self.process.signal(signal.SIGTERM)
 
     def stop(self):
         """SIGTERM, and time until it has ended: with status 0, and nothing
