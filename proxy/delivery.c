@@ -18,8 +18,6 @@
 #define READ_LENGTH (32u * 1024)
 #define ENCODE_LENGTH (16u * 1024)
 
-#define RECONNECTS_MAX 1
-
 static void start(struct session *session, enum conf_action action);
 
 static void
@@ -358,7 +356,7 @@ delivery_lost(struct session *session, enum session_side side)
 		session->delivery.step = DELIVERY_ENVELOPE;
 		session_reach(session, side, leg->index, leg->address + 1);
 	} else if (is_untouched && leg->failure == EVENT_BACKEND_LOST &&
-		   session->attempts < RECONNECTS_MAX) {
+		   session->attempts < SESSION_RECONNECTS_MAX) {
 		session->delivery.step = DELIVERY_ENVELOPE;
 	} else {
 		fail_delivery(session, "backend");

@@ -20,8 +20,6 @@
 /* Recipients under way at once; leaves room in the client's queue. */
 #define RECIPIENTS_PENDING_MAX (CLIENT_QUEUE_MAX - 8)
 
-#define RECONNECTS_MAX 1
-
 static bool
 is_early(const struct session *session)
 {
@@ -708,7 +706,7 @@ static bool
 try_again(struct session *session)
 {
 	if (session->backend.failure != EVENT_BACKEND_LOST ||
-	    session->attempts >= RECONNECTS_MAX)
+	    session->attempts >= SESSION_RECONNECTS_MAX)
 		return false;
 	session->attempts++;
 	session_log(session, EVENT_BACKEND_RECONNECTED, NULL);

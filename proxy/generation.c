@@ -88,12 +88,26 @@ generation_new(unsigned number, struct conf *conf,
 	return NULL;
 }
 
+static void
+close_ready(struct generation *generation, unsigned end)
+{
+	if (generation->ready[end] >= 0)
+		close(generation->ready[end]);
+	generation->ready[end] = -1;
+}
+
+static void
+close_all(struct generation *generation)
+{
+	close_ready(generation, 0);
+	close_ready(generation, 1);
+	resources_close_directories(&generation->resources);
+}
+
 void
 generation_free(struct generation *generation)
 {
-	for (unsigned i = 0; i < 2; i++)
-		if (generation->ready[i] >= 0)
-			close(generation->ready[i]);
+	close_all(generation);
 	if (generation->stats != NULL)
 		stats_free(generation->stats, generation->workers);
 	if (generation->limit != NULL)
@@ -108,8 +122,9 @@ generation_free(struct generation *generation)
  */
 
 /* In the child. What it does not need it must not hold: the master's end of
- * the pipe would keep it from seeing the master die, and a listener that is
- * not its own would take connections that nobody accepts. */
+ * the pipe would keep it from seeing the master die, a listener that is not
+ * its own would take connections that nobody accepts, and directories of other
+ * generations could not be unmounted. */
 static bool
 leave(struct generation *generation)
 {
@@ -119,6 +134,11 @@ leave(struct generation *generation)
 
 	close(family->life[1]);
 	close(family->signals);
+	for (struct generation *each = family->newest; each != NULL;
+	     each = each->next)
+		if (each != generation)
+			close_all(each);
+	close_ready(generation, 0);
 	listeners_settle(&family->listeners, generation->conf);
 	buf_init(&faults, LOG_LINE_MAX);
 	is_done = privilege_drop(&generation->resources.privilege, &faults);
@@ -165,6 +185,7 @@ run_keeper(struct generation *generation)
 	prctl(PR_SET_NAME, "dmarcgate-keep", 0, 0, 0);
 	if (!leave(generation))
 		return EXIT_FAILURE;
+	close_ready(generation, 1);
 	listeners_close(&generation->family->listeners);
 	return keeper_run(&setup);
 }
@@ -183,40 +204,6 @@ number_of(const struct generation *generation, const struct slot *slot)
 		       : (unsigned)(slot - generation->slots);
 }
 
-static void
-spawn(struct generation *generation, struct slot *slot)
-{
-	pid_t pid = fork();
-
-	slot->respawn_us = 0;
-	slot->started_us = clock_monotonic_us();
-	if (pid < 0) {
-		log_printf(EVENT_WORKER_DIED, "%s=%u call=fork error=\"%s\"",
-			   role_of(generation, slot),
-			   number_of(generation, slot), strerror(errno));
-		slot->respawn_us = slot->started_us + RESPAWN_US_MAX;
-		return;
-	}
-	if (pid == 0)
-		exit(slot == &generation->keeper
-			     ? run_keeper(generation)
-			     : run_worker(generation,
-					  number_of(generation, slot)));
-	slot->pid = pid;
-}
-
-void
-generation_start(struct generation *generation)
-{
-	generation->late_us = clock_monotonic_us() + START_US_MAX;
-	for (unsigned i = 0; i < generation->workers; i++)
-		spawn(generation, &generation->slots[i]);
-	spawn(generation, &generation->keeper);
-}
-
-/* --- the end of a process ---------------------------------------------------
- */
-
 static uint64_t
 respawn_delay(const struct slot *slot)
 {
@@ -227,19 +214,6 @@ respawn_delay(const struct slot *slot)
 	for (unsigned i = 1; i < slot->failures && us < RESPAWN_US_MAX; i++)
 		us *= 2;
 	return us < RESPAWN_US_MAX ? us : RESPAWN_US_MAX;
-}
-
-static void
-log_death(const struct generation *generation, const struct slot *slot,
-	  pid_t pid, int status)
-{
-	bool is_signal = WIFSIGNALED(status);
-
-	log_printf(EVENT_WORKER_DIED, "%s=%u pid=%ld generation=%u %s=%d",
-		   role_of(generation, slot), number_of(generation, slot),
-		   (long)pid, generation->number,
-		   is_signal ? "signal" : "status",
-		   is_signal ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static void
@@ -261,6 +235,68 @@ plan_next(const struct generation *generation, struct slot *slot)
 			   (unsigned long long)(delay_us / 1000));
 }
 
+/* A process has ended, or there was none. */
+static void
+after_end(struct generation *generation, struct slot *slot)
+{
+	if (generation->state == GENERATION_SERVING)
+		plan_next(generation, slot);
+	if (generation->state == GENERATION_STARTING)
+		generation->has_failed = true;
+}
+
+static void
+spawn(struct generation *generation, struct slot *slot)
+{
+	pid_t pid = fork();
+
+	slot->respawn_us = 0;
+	slot->started_us = clock_monotonic_us();
+	if (pid < 0) {
+		log_printf(EVENT_WORKER_DIED, "%s=%u call=fork error=\"%s\"",
+			   role_of(generation, slot),
+			   number_of(generation, slot), strerror(errno));
+		after_end(generation, slot);
+		return;
+	}
+	if (pid == 0)
+		exit(slot == &generation->keeper
+			     ? run_keeper(generation)
+			     : run_worker(generation,
+					  number_of(generation, slot)));
+	slot->pid = pid;
+}
+
+void
+generation_start(struct generation *generation)
+{
+	generation->late_us = clock_monotonic_us() + START_US_MAX;
+	for (unsigned i = 0; i < generation->workers; i++)
+		spawn(generation, &generation->slots[i]);
+}
+
+void
+generation_keep(struct generation *generation)
+{
+	spawn(generation, &generation->keeper);
+}
+
+/* --- the end of a process ---------------------------------------------------
+ */
+
+static void
+log_death(const struct generation *generation, const struct slot *slot,
+	  pid_t pid, int status)
+{
+	bool is_signal = WIFSIGNALED(status);
+
+	log_printf(EVENT_WORKER_DIED, "%s=%u pid=%ld generation=%u %s=%d",
+		   role_of(generation, slot), number_of(generation, slot),
+		   (long)pid, generation->number,
+		   is_signal ? "signal" : "status",
+		   is_signal ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 /* Whether a process that ended was expected to. */
 static bool
 was_told(const struct generation *generation, int status)
@@ -277,10 +313,7 @@ bury(struct generation *generation, struct slot *slot, int status)
 	slot->pid = 0;
 	if (!was_told(generation, status))
 		log_death(generation, slot, pid, status);
-	if (generation->state == GENERATION_SERVING)
-		plan_next(generation, slot);
-	if (generation->state == GENERATION_STARTING)
-		generation->has_failed = true;
+	after_end(generation, slot);
 }
 
 bool

@@ -16,8 +16,8 @@
  * One that dies again and again is replaced ever more slowly. One that dies
  * while its generation is STARTING tells that it cannot start.
  *
- * Beside the workers a generation has a keeper (keeper.h), which looks after
- * the spool's files; it ends behind the last worker, or when told.
+ * Beside the workers a generation that serves has a keeper (keeper.h), which
+ * looks after the spool's files; it ends behind the last worker, or when told.
  *
  * Limits and counters are those of one generation: sessions that drain are
  * counted apart from those of the next.
@@ -37,10 +37,13 @@ enum generation_state {
 	GENERATION_DRAINING,
 };
 
+struct generation;
+
 /* What the master has for all generations, and what a child leaves to it. */
 struct generation_family {
 	struct listeners listeners;
-	int signals; /* the master's signalfd */
+	struct generation *newest; /* those before it follow */
+	int signals;               /* the master's signalfd */
 	int life[2]; /* a pipe whose end tells children that the master died */
 };
 
@@ -67,7 +70,7 @@ struct generation {
 	int ready[2]; /* a pipe: one octet from each worker that serves */
 	unsigned ready_count;
 	uint64_t late_us; /* when to stop waiting: for its start, or its end */
-	struct generation *next; /* the master's list */
+	struct generation *next; /* the one before it */
 };
 
 /*
@@ -82,8 +85,11 @@ struct generation *generation_new(unsigned number, struct conf *conf,
 /* When none of its processes is left. */
 void generation_free(struct generation *generation);
 
-/* Fork its workers and its keeper. */
+/* Fork its workers. */
 void generation_start(struct generation *generation);
+
+/* Fork its keeper: once it serves. */
+void generation_keep(struct generation *generation);
 
 /* Do what is due: take in the workers that have come to serve, replace those
  * that have died, end those that take too long. */

@@ -572,16 +572,6 @@ round_once(struct keeper *keeper)
 }
 
 static void
-reopen_log(void)
-{
-	int error = log_reopen();
-
-	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
-		   error == 0 ? "" : " error=\"",
-		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
-}
-
-static void
 read_signals(struct keeper *keeper)
 {
 	struct signalfd_siginfo signal;
@@ -589,7 +579,7 @@ read_signals(struct keeper *keeper)
 	while (read(keeper->signals, &signal, sizeof(signal)) ==
 	       (ssize_t)sizeof(signal)) {
 		if (signal.ssi_signo == SIGUSR1)
-			reopen_log();
+			log_reopen(geteuid(), getegid());
 		else if (signal.ssi_signo == SIGTERM)
 			keeper->is_ending = true;
 		/* SIGCHLD has woken us. */

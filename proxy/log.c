@@ -216,6 +216,30 @@ log_printf(enum log_event event, const char *format, ...)
 	log_event(event, span_make(text, (size_t)n));
 }
 
+/* Some room is left for what else happens in the same second. */
+#define LINES_MAX (LOG_REPEATS_MAX / 2)
+
+void
+log_lines(enum log_event event, const char *key, const struct buf *text)
+{
+	struct span rest = buf_span(text);
+	unsigned count = 0;
+
+	for (; rest.n > 0; count++) {
+		size_t n = span_find(rest, '\n');
+		struct buf line;
+
+		buf_init(&line, LOG_LINE_MAX);
+		log_value(&line, key, span_first(rest, n));
+		if (count < LINES_MAX)
+			log_event(event, buf_span(&line));
+		buf_fini(&line);
+		rest = span_after(rest, n < rest.n ? n + 1 : n);
+	}
+	if (count > LINES_MAX)
+		log_printf(event, "more=%u", count - LINES_MAX);
+}
+
 static void
 say_lost(void)
 {
@@ -263,21 +287,33 @@ log_init(void)
 	path[n > 0 ? n : 0] = '\0';
 }
 
-int
-log_reopen(void)
+/* 0 or a negative errno. */
+static int
+reopen(uid_t owner, gid_t group)
 {
 	int fd, result = 0;
 
-	if (path[0] == '\0')
-		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+	fd = open(path,
+		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
+			  O_NOFOLLOW,
 		  0640);
 	if (fd < 0)
 		return -errno;
 	if (!is_regular(fd))
 		result = -EINVAL;
-	else if (dup2(fd, STDERR_FILENO) < 0)
+	else if ((geteuid() == 0 && fchown(fd, owner, group) != 0) ||
+		 dup2(fd, STDERR_FILENO) < 0)
 		result = -errno;
 	close(fd);
 	return result;
+}
+
+void
+log_reopen(uid_t owner, gid_t group)
+{
+	int error = path[0] == '\0' ? 0 : reopen(owner, group);
+
+	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
+		   error == 0 ? "" : " error=\"",
+		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
 }

@@ -12,6 +12,8 @@
 
 #include "smtp/buf.h"
 
+#include <sys/types.h>
+
 /* clang-format off */
 enum log_event {
 #define X(name, text, severity, meaning) EVENT_##name,
@@ -51,10 +53,15 @@ uint64_t log_count(enum log_event event);
 void log_printf(enum log_event event, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* One event for each line of a text, as key=LINE; of very many the first ones,
+ * and how many more there are. */
+void log_lines(enum log_event event, const char *key, const struct buf *text);
+
 /* Open the file that stderr is (a regular file renamed by a log rotation)
- * anew; does nothing for a pipe or terminal. 0, or a negative errno: it goes
- * on with the old one. */
-int log_reopen(void);
+ * anew, and say so; does nothing for a pipe or terminal. One that root has made
+ * for it is given to that user. If it cannot be opened, it goes on with the old
+ * one. A symbolic link is not followed: its directory may be another's. */
+void log_reopen(uid_t owner, gid_t group);
 
 const char *log_event_name(enum log_event event);
 

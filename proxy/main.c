@@ -132,24 +132,6 @@ print_conf(const struct conf *conf)
 	return EXIT_SUCCESS;
 }
 
-/* Warnings as events, one each: they concern whoever reads the log. */
-static void
-log_warnings(const struct buf *faults)
-{
-	struct span rest = buf_span(faults);
-
-	while (rest.n > 0) {
-		size_t n = span_find(rest, '\n');
-		struct buf text;
-
-		buf_init(&text, LOG_LINE_MAX);
-		log_value(&text, "warning", span_first(rest, n));
-		log_event(EVENT_CONF_WARNING, buf_span(&text));
-		buf_fini(&text);
-		rest = span_after(rest, n < rest.n ? n + 1 : n);
-	}
-}
-
 static int
 run(const struct command_line *line)
 {
@@ -162,7 +144,7 @@ run(const struct command_line *line)
 	if (conf == NULL || line->is_test)
 		put(stderr, &faults);
 	else
-		log_warnings(&faults);
+		log_lines(EVENT_CONF_WARNING, "warning", &faults);
 	buf_fini(&faults);
 	if (conf == NULL)
 		return status;

@@ -22,16 +22,20 @@
 #define FAULTS_MAX 65536
 #define TICK_US 1000000
 
+/* Generations at a time. A reload beyond that waits for the oldest to end:
+ * each has processes and memory of its own. */
+#define GENERATIONS_MAX 16
+
 enum master_state { MASTER_STARTING, MASTER_SERVING, MASTER_ENDING };
 
 struct master {
 	enum master_state state;
 	struct generation_family family;
-	struct generation *newest;  /* those before it follow */
 	struct generation *serving; /* one of them; NULL before the first */
 	unsigned generations;       /* so far */
 	char *file;                 /* of the configuration */
 	bool is_reload_due;
+	bool is_waiting; /* there are too many generations for it */
 	int status;
 };
 
@@ -95,15 +99,15 @@ add_generation(struct master *master, struct conf *conf, struct buf *faults)
 		return false;
 	}
 	master->generations++;
-	generation->next = master->newest;
-	master->newest = generation;
+	generation->next = master->family.newest;
+	master->family.newest = generation;
 	return true;
 }
 
 static void
 free_generations(struct master *master, bool is_all)
 {
-	struct generation **at = &master->newest;
+	struct generation **at = &master->family.newest;
 
 	while (*at != NULL) {
 		struct generation *generation = *at;
@@ -137,24 +141,6 @@ say_listening(const struct generation *generation)
 /* --- reload -----------------------------------------------------------------
  */
 
-/* One event for each line of faults. */
-static void
-log_faults(enum log_event event, const struct buf *faults)
-{
-	struct span rest = buf_span(faults);
-
-	while (rest.n > 0) {
-		size_t n = span_find(rest, '\n');
-		struct buf text;
-
-		buf_init(&text, LOG_LINE_MAX);
-		log_value(&text, "reason", span_first(rest, n));
-		log_event(event, buf_span(&text));
-		buf_fini(&text);
-		rest = span_after(rest, n < rest.n ? n + 1 : n);
-	}
-}
-
 /* Begin a new generation beside the one that serves. */
 static void
 reload(struct master *master)
@@ -162,20 +148,37 @@ reload(struct master *master)
 	struct buf faults;
 	struct conf *conf;
 
-	master->is_reload_due = false;
+	master->is_reload_due = master->is_waiting = false;
 	buf_init(&faults, FAULTS_MAX);
 	conf = conf_read(master->file, CONF_GATE, &faults);
 	if (conf == NULL) {
-		log_faults(EVENT_RELOAD_REFUSED, &faults);
+		log_lines(EVENT_RELOAD_REFUSED, "reason", &faults);
 	} else {
-		log_faults(EVENT_CONF_WARNING, &faults);
+		log_lines(EVENT_CONF_WARNING, "warning", &faults);
 		buf_reset(&faults);
 		if (add_generation(master, conf, &faults))
-			generation_start(master->newest);
+			generation_start(master->family.newest);
 		else
-			log_faults(EVENT_RELOAD_REFUSED, &faults);
+			log_lines(EVENT_RELOAD_REFUSED, "reason", &faults);
 	}
 	buf_fini(&faults);
+}
+
+/* Whether there is room for one more generation; if not, it is said once. */
+static bool
+has_room(struct master *master)
+{
+	unsigned count = 0;
+
+	for (const struct generation *each = master->family.newest;
+	     each != NULL; each = each->next)
+		count++;
+	if (count < GENERATIONS_MAX)
+		return true;
+	if (!master->is_waiting)
+		log_printf(EVENT_RELOAD_WAITS, "generations=%u", count);
+	master->is_waiting = true;
+	return false;
 }
 
 /* Whether one of them keeps the spool of the other. */
@@ -189,7 +192,7 @@ is_same_spool(const struct generation *a, const struct generation *b)
 static void
 take_over(struct master *master)
 {
-	struct generation *newest = master->newest;
+	struct generation *newest = master->family.newest;
 	bool is_reload = master->serving != NULL;
 
 	master->serving = newest;
@@ -201,6 +204,7 @@ take_over(struct master *master)
 		if (is_same_spool(old, newest))
 			generation_retire_keeper(old);
 	}
+	generation_keep(newest);
 	master->state = MASTER_SERVING;
 	if (is_reload)
 		log_printf(EVENT_RELOADED, "generation=%u workers=%u",
@@ -213,16 +217,17 @@ take_over(struct master *master)
 static void
 give_up(struct master *master)
 {
-	struct generation *newest = master->newest;
+	struct generation *newest = master->family.newest;
 
 	generation_drain(newest);
 	if (master->serving == NULL) {
 		master->state = MASTER_ENDING;
 		master->status = EXIT_FAILURE;
+		listeners_close(&master->family.listeners);
+		log_printf(EVENT_START_FAILED,
+			   "reason=\"a worker ended, or took too long\"");
 		return;
 	}
-	if (is_same_spool(newest, master->serving))
-		generation_retire_keeper(newest);
 	listeners_revert(&master->family.listeners);
 	log_printf(EVENT_RELOAD_REFUSED,
 		   "generation=%u reason=\"its workers could not start\"",
@@ -239,7 +244,7 @@ end(struct master *master)
 		log_printf(EVENT_DRAINING, "pid=%ld", (long)getpid());
 		listeners_close(&master->family.listeners);
 	}
-	for (struct generation *each = master->newest; each != NULL;
+	for (struct generation *each = master->family.newest; each != NULL;
 	     each = each->next)
 		if (!is_first || each->state != GENERATION_DRAINING)
 			generation_drain(each);
@@ -255,21 +260,22 @@ reap(struct master *master)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (struct generation *each = master->newest; each != NULL;
-		     each = each->next)
+		for (struct generation *each = master->family.newest;
+		     each != NULL; each = each->next)
 			if (generation_bury(each, pid, status))
 				break;
 }
 
+/* The others open it by themselves, as the user: so it has to be his. */
 static void
 reopen_log(struct master *master)
 {
-	int error = log_reopen();
+	const struct generation *serving = master->serving;
 
-	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
-		   error == 0 ? "" : " error=\"",
-		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
-	for (struct generation *each = master->newest; each != NULL;
+	if (serving != NULL)
+		log_reopen(serving->resources.privilege.user,
+			   serving->resources.privilege.group);
+	for (struct generation *each = master->family.newest; each != NULL;
 	     each = each->next)
 		generation_signal(each, SIGUSR1);
 }
@@ -313,8 +319,8 @@ wait_ms(const struct master *master)
 	uint64_t now_us = clock_monotonic_us();
 	uint64_t until_us = now_us + TICK_US;
 
-	for (const struct generation *each = master->newest; each != NULL;
-	     each = each->next) {
+	for (const struct generation *each = master->family.newest;
+	     each != NULL; each = each->next) {
 		uint64_t due_us = generation_due(each);
 
 		if (due_us < until_us)
@@ -327,11 +333,11 @@ wait_ms(const struct master *master)
 static void
 wait_for_news(const struct master *master)
 {
-	bool is_starting = master->newest != NULL &&
-			   master->newest->state == GENERATION_STARTING;
+	bool is_starting = master->family.newest != NULL &&
+			   master->family.newest->state == GENERATION_STARTING;
 	struct pollfd awaited[] = {
 		{ .fd = master->family.signals, .events = POLLIN },
-		{ .fd = is_starting ? master->newest->ready[0] : -1,
+		{ .fd = is_starting ? master->family.newest->ready[0] : -1,
 		  .events = POLLIN },
 	};
 
@@ -342,7 +348,7 @@ wait_for_news(const struct master *master)
 static void
 look_at_newest(struct master *master)
 {
-	struct generation *newest = master->newest;
+	struct generation *newest = master->family.newest;
 
 	if (master->state == MASTER_ENDING || newest == NULL)
 		return;
@@ -352,19 +358,19 @@ look_at_newest(struct master *master)
 		 newest != master->serving)
 		take_over(master);
 	else if (master->is_reload_due && master->state == MASTER_SERVING &&
-		 newest->state != GENERATION_STARTING)
+		 newest->state != GENERATION_STARTING && has_room(master))
 		reload(master);
 }
 
 static void
 serve(struct master *master)
 {
-	generation_start(master->newest);
-	while (master->newest != NULL) {
+	generation_start(master->family.newest);
+	while (master->family.newest != NULL) {
 		wait_for_news(master);
 		read_signals(master);
-		for (struct generation *each = master->newest; each != NULL;
-		     each = each->next)
+		for (struct generation *each = master->family.newest;
+		     each != NULL; each = each->next)
 			generation_tend(each);
 		look_at_newest(master);
 		free_generations(master, false);
@@ -404,10 +410,12 @@ master_run(struct conf *conf)
 {
 	struct master master = {
 		.family = { .signals = -1, .life = { -1, -1 } },
-		.file = strndup((const char *)conf->file.p, conf->file.n),
+		.file = calloc(1, conf->file.n + 1),
 		.status = EXIT_SUCCESS,
 	};
 
+	if (master.file != NULL)
+		memcpy(master.file, conf->file.p, conf->file.n);
 	if (master.file != NULL && prepare(&master, conf)) {
 		serve(&master);
 		log_flush();

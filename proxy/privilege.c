@@ -113,7 +113,7 @@ become(const struct privilege *privilege)
 		errno = EPERM; /* it did not hold */
 		return false;
 	}
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+	return true;
 }
 
 bool
@@ -124,9 +124,10 @@ privilege_drop(const struct privilege *privilege, struct buf *faults)
 			   privilege->name, strerror(errno));
 		return false;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-		buf_printf(faults, "no_new_privs: %s\n", strerror(errno));
-		return false;
-	}
-	return true;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+		return true;
+	buf_printf(faults, "cannot be made safe from others: %s\n",
+		   strerror(errno));
+	return false;
 }

@@ -3,8 +3,8 @@
  * privilege: from root to the user of the configuration.
  *
  * The master stays root, since a reload may have to read files and bind ports
- * that only root can, but gives up what it will never need; it reads no octet
- * from the network. Every other process becomes the user of the configuration
+ * that only root can, but gives up what it will never need; it takes no
+ * connection. Every other process becomes the user of the configuration
  * right after the fork: groups, group, user, for good, and it is tried whether
  * they are. Then no program that is executed can gain any, and no other
  * process of that user can look into ours, where keys will be.

@@ -23,7 +23,7 @@
 #define PIECE 65536
 #define PSL_DEFAULT "/usr/share/publicsuffix/public_suffix_list.dat"
 
-/* A file system that does not answer shall not hold up the master. */
+/* For what is tried as the user: it is the first to use the file systems. */
 #define TRIAL_SECONDS_MAX 10
 #define TRIAL_FAULTS_MAX 4096
 
@@ -57,11 +57,18 @@ read_all(int fd, struct buf *octets)
 static bool
 read_file(const char *name, struct buf *octets, struct buf *faults)
 {
-	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
 	int result;
 
 	if (fd < 0)
 		return fault(faults, "cannot read", name, errno);
+	/* A pipe that nobody writes to would be waited for. */
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		buf_printf(faults, "cannot read %s: not a plain file\n", name);
+		return false;
+	}
 	result = read_all(fd, octets);
 	close(fd);
 	return result == 0 || fault(faults, "cannot read", name, -result);
@@ -136,9 +143,9 @@ open_listeners(struct resources *resources, const struct conf *conf,
 }
 
 static int
-open_directory(const char *name)
+open_directory(const char *name, int flags)
 {
-	return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 }
 
 static bool
@@ -147,17 +154,20 @@ open_spool(struct resources *resources, const struct conf *conf,
 {
 	const struct privilege *privilege = &resources->privilege;
 	char name[PATH_MAX];
+	bool is_new;
 
 	if (!path_string(conf->spool_directory, name, faults))
 		return false;
 	/* The first start makes it; what cannot be made shows when it is
 	 * opened. */
-	if (mkdir(name, 0750) == 0 &&
-	    chown(name, privilege->user, privilege->group) != 0)
-		return fault(faults, "give away", name, errno);
-	resources->spool = open_directory(name);
-	return resources->spool >= 0 ||
-	       fault(faults, "cannot open the spool", name, errno);
+	is_new = mkdir(name, 0750) == 0;
+	resources->spool = open_directory(name, is_new ? O_NOFOLLOW : 0);
+	if (resources->spool < 0)
+		return fault(faults, "cannot open the spool", name, errno);
+	if (is_new &&
+	    fchown(resources->spool, privilege->user, privilege->group) != 0)
+		return fault(faults, "cannot give away", name, errno);
+	return true;
 }
 
 static bool
@@ -168,22 +178,23 @@ open_bodies(struct resources *resources, const struct conf *conf,
 
 	if (!path_string(conf->body_directory, name, faults))
 		return false;
-	resources->bodies = open_directory(name);
+	resources->bodies = open_directory(name, 0);
 	return resources->bodies >= 0 ||
 	       fault(faults, "cannot keep message bodies in", name, errno);
 }
 
-/* As many descriptors as we may have; what the limit is decides how many
- * sessions a worker takes. */
+/* As much as we may have: of descriptors, where what the limit is decides how
+ * many sessions a worker takes; and of locked memory, which each ring takes of
+ * what all processes of the user have together. */
 static void
-raise_files(void)
+raise_limit(int which)
 {
-	struct rlimit files;
+	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+	if (getrlimit(which, &limit) != 0)
 		return;
-	files.rlim_cur = files.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &files);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(which, &limit);
 }
 
 /* --- what must be possible as the user --------------------------------------
@@ -298,7 +309,8 @@ resources_open(struct resources *resources, const struct conf *conf,
 	       struct listeners *listeners, struct buf *faults)
 {
 	*resources = (struct resources){ .spool = -1, .bodies = -1 };
-	raise_files();
+	raise_limit(RLIMIT_NOFILE);
+	raise_limit(RLIMIT_MEMLOCK);
 	return load_psl(resources, conf, faults) &&
 	       load_zone(resources, conf, faults) &&
 	       privilege_find(conf->user, &resources->privilege, faults) &&
@@ -317,11 +329,17 @@ close_one(int *fd)
 }
 
 void
-resources_close(struct resources *resources)
+resources_close_directories(struct resources *resources)
 {
-	free(resources->listeners);
 	close_one(&resources->spool);
 	close_one(&resources->bodies);
+}
+
+void
+resources_close(struct resources *resources)
+{
+	resources_close_directories(resources);
+	free(resources->listeners);
 	domain_psl_free(resources->psl);
 	zone_free(resources->zone);
 }

@@ -31,6 +31,9 @@ struct resources {
  * and listeners_revert() in that case. */
 bool resources_open(struct resources *resources, const struct conf *conf,
 		    struct listeners *listeners, struct buf *faults);
+/* All of it, or the descriptors alone: of a generation that is not one's own.
+ */
 void resources_close(struct resources *resources);
+void resources_close_directories(struct resources *resources);
 
 #endif

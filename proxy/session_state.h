@@ -109,6 +109,9 @@ struct session {
 	struct buf details; /* texts of ACT_EVENT */
 };
 
+/* For one mail. */
+#define SESSION_RECONNECTS_MAX 1
+
 /* Above this much unsent output a side is not listened to. */
 #define SESSION_OUT_HIGH (64u * 1024)
 

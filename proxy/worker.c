@@ -34,8 +34,9 @@
 /* Before clients are accepted, for the first probe of the backends. */
 #define PROBE_US_MAX 2000000
 
-/* Once the last session is over, for connections that are being closed. */
-#define FAREWELL_US_MAX 3000000
+/* Once the last session is over, for connections that are being closed, and
+ * for those that still owe a PROXY header. */
+#define FAREWELL_US_MAX (DOOR_HEADER_US_MAX + 1000000)
 
 #define TICK_US 1000000
 
@@ -193,7 +194,9 @@ leave_listener(struct worker *worker, size_t i)
 {
 	struct acceptor *acceptor = &worker->acceptors[i * ACCEPTS];
 
-	if (worker->looks < LOOKS_MAX && has_queue(acceptor->fd)) {
+	/* Who never had an accept under way has woken up for nobody. */
+	if (worker->is_open && worker->looks < LOOKS_MAX &&
+	    has_queue(acceptor->fd)) {
 		worker->looks++;
 		accept_arm(acceptor);
 		ring_cancel(worker->ring, &acceptor->op);
@@ -347,10 +350,14 @@ on_drain(struct timer *timer)
 	cut_off(worker);
 }
 
+/* A session may have begun since: its end starts the time anew. */
 static void
 on_farewell(struct timer *timer)
 {
-	cut_off(OWNER(timer, struct worker, farewell));
+	struct worker *worker = OWNER(timer, struct worker, farewell);
+
+	if (worker->drivers.count == 0)
+		cut_off(worker);
 }
 
 static void
@@ -382,16 +389,6 @@ watch(struct watched *watched)
 }
 
 static void
-reopen_log(void)
-{
-	int error = log_reopen();
-
-	log_printf(EVENT_LOG_REOPENED, "pid=%ld%s%s%s", (long)getpid(),
-		   error == 0 ? "" : " error=\"",
-		   error == 0 ? "" : strerror(-error), error == 0 ? "" : "\"");
-}
-
-static void
 on_signal(struct op *op, int result, uint32_t flags)
 {
 	struct watched *watched = OWNER(op, struct watched, op);
@@ -404,7 +401,7 @@ on_signal(struct op *op, int result, uint32_t flags)
 	while (read(watched->fd, &signal, sizeof(signal)) ==
 	       (ssize_t)sizeof(signal)) {
 		if (signal.ssi_signo == SIGUSR1)
-			reopen_log();
+			log_reopen(geteuid(), getegid());
 		else if (worker->is_draining)
 			cut_off(worker);
 		else

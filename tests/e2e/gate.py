@@ -137,11 +137,15 @@ class Gate:
         else:
             self.process.kill()
 
+    def launch(self):
+        """Start it, and wait for nothing."""
+        self.process = Process([self.program, "-c", self.conf],
+                               self.home / "events")
+
     def start(self):
         """Start it and wait until every listener is ready."""
         before = 0 if self.process is None else len(self.events("listening"))
-        self.process = Process([self.program, "-c", self.conf],
-                               self.home / "events")
+        self.launch()
         try:
             self.process.wait_for(
                 lambda: len(self.events("listening")) >= before + 2, 20)

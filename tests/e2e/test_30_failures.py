@@ -3,7 +3,6 @@
 DNS, limits."""
 
 import os
-import pwd
 import re
 import signal
 import socket
@@ -242,14 +241,31 @@ def test_sigterm_lets_a_mail_end(gate, postfix):
 def test_sigusr1_opens_the_event_log_anew(gate, postfix):
     mx = gate(backend=postfix.port, zone=zone())
     log = mx.process.output
-    nobody = pwd.getpwnam("nobody")  # who the gate is by now
-    os.chown(log.parent, nobody.pw_uid, nobody.pw_gid)
+    pids = [mx.process.pid, *mx.workers(), *mx.keepers()]
     os.rename(log, log.with_suffix(".old"))
     mx.signal(signal.SIGUSR1)
     deadline = time.monotonic() + 5
-    while not (log.exists() and "log-reopened" in log.read_text()):
-        assert time.monotonic() < deadline, "the log was not opened anew"
+    while not all(os.readlink(f"/proc/{pid}/fd/2") == str(log)
+                  for pid in pids):
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
+    assert len(mx.wait_event("log-reopened", len(pids))) == len(pids)
+
+
+def test_sigusr1_follows_no_link(gate, postfix):
+    """The directory of the event log may be another's: root must not be made
+    to write elsewhere."""
+    mx = gate(backend=postfix.port, zone=zone())
+    log, other = mx.process.output, mx.home / "of-root"
+    other.touch(0o600)
+    os.rename(log, log.with_suffix(".old"))
+    os.symlink(other, log)
+    mx.signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 5
+    while "log-reopened" not in log.with_suffix(".old").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert other.read_text() == ""
 
 
 def test_too_large_is_552_then_closed(gate, postfix):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.process import free_port
 from tests.e2e.senders import BAD, GOOD, message, zone
-from tests.e2e.smtp import Client, Closed, encode
+from tests.e2e.smtp import Client, Closed, encode, proxy_v2
 
 ALICE, CEO = "alice@reject.example", "ceo@reject.example"
 BOB = ["bob@backend.example"]
@@ -83,6 +83,27 @@ def test_who_has_just_come_may_send_the_first_mail(mx, postfix):
         assert client.deliver(ALICE, BOB, message(ALICE)).code == 250
         assert client.mail(ALICE).code == 421
         client.expect_end()
+    postfix.wait_mail("bob")
+
+
+def test_who_owes_a_proxy_header_may_send_the_first_mail_too(mx, postfix):
+    """Slowly, too: nobody is cut off before drain-timeout."""
+    mx.configure(drain_timeout="30s")
+    mx.reload()
+    with Client(mx.port, greet=False) as client:
+        mx.reload()
+        time.sleep(1)
+        client.send(proxy_v2(GOOD))
+        client.expect(220)
+        client.ehlo()
+        begin(client)
+        octets = encode(message(ALICE))
+        for at in range(7):
+            client.send(octets[at:at + 1])
+            time.sleep(1)
+        client.send(octets[7:])
+        assert client.reply().code == 250
+        client.quit()
     postfix.wait_mail("bob")
 
 
@@ -228,6 +249,91 @@ def test_what_the_machine_does_not_allow_leaves_all_as_it_was(mx, changes,
                                                              word):
     mx.configure(**changes)
     refuse(mx, word)
+
+
+def test_a_pipe_is_not_waited_for(mx):
+    pipe = mx.home / "pipe"
+    os.mkfifo(pipe)
+    mx.configure(psl_file=str(pipe))
+    refuse(mx, "not a plain file")
+
+
+def test_of_very_many_faults_the_first_are_said(mx):
+    mx.configure("".join(f"x{i} = 1\n" for i in range(40)))
+    mx.signal(signal.SIGHUP)
+    events = mx.wait_event("reload-refused", 11)
+    assert "more=30" in events[-1] and "x0" in events[0]
+
+
+def test_workers_that_cannot_start_leave_all_as_it_was(mx):
+    """The probe of a silent backend holds up the start for a while: in it one
+    of the new workers is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        new = free_port()
+        before = mx.workers()
+        mx.settings[("backend", "silent")] = {
+            "address": [f"127.0.0.1:{silent.getsockname()[1]}"],
+            "identity": "none", "trust-unidentified": True}
+        mx.settings[("route", "silent.example")] = {"backend": "silent"}
+        mx.settings[("listen", f"127.0.0.1:{new}")] = {}
+        mx.settings[("route", "*")] = mx.settings.pop(("route", "*"))
+        mx.configure(hostname="refused.example")
+        mx.signal(signal.SIGHUP)
+        wait_until(lambda: len(mx.workers()) == 4, "the new workers")
+        early = socket.create_connection(("127.0.0.1", new), 5)
+        os.kill((set(mx.workers()) - set(before)).pop(), signal.SIGKILL)
+        assert "could not start" in mx.wait_event("reload-refused")[0]
+        with early, pytest.raises(ConnectionResetError):
+            early.recv(100)  # none of the refused ones has taken it
+    wait_until(lambda: mx.workers() == before, "the new ones end")
+    assert _refuses(new) and forge(mx) == 550
+    assert len(mx.keepers()) == 1 and not mx.events("reloaded")
+
+
+def test_a_first_start_that_fails_ends_and_says_why(gate):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mx = gate(backend=silent.getsockname()[1], zone=zone(), start=False,
+                  top={"backend-connect": "mail"})
+        mx.launch()
+        wait_until(lambda: mx.workers(), "its worker")
+        os.kill(mx.workers()[0], signal.SIGKILL)
+        assert mx.process.child.wait(20) == 1
+        assert mx.events("start-failed")
+        mx.process.kill()
+
+
+def test_generations_are_bounded(mx):
+    clients = []
+    mx.configure(drain_timeout="60s", workers=1)
+    mx.reload()
+    while not mx.events("reload-waits"):
+        clients.append(mx.client(GOOD))
+        clients[-1].ehlo()
+        begin(clients[-1])
+        count = len(mx.events("reloaded"))
+        mx.signal(signal.SIGHUP)
+        wait_until(lambda: len(mx.events("reloaded")) > count
+                   or mx.events("reload-waits"), "a reload")
+        assert len(clients) < 40
+    for client in clients:
+        client.send(encode(message(ALICE)))
+        assert client.reply().code == 250
+        client.close()
+    mx.wait_event("reloaded", len(clients) + 1)
+
+
+def test_another_generations_directories_are_let_go(mx):
+    mx.spool = mx._own("spool2")
+    mx.configure(spool={"directory": str(mx.spool)})
+    before = mx.workers() + mx.keepers()
+    mx.reload()
+    wait_until(lambda: not set(before) & set(mx.workers() + mx.keepers()),
+               "the old ones end")
+    for pid in mx.workers() + mx.keepers():
+        held = [os.readlink(f"/proc/{pid}/fd/{fd}")
+                for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert str(mx.home / "spool") not in held
+        assert str(mx.spool) in held
 
 
 def test_it_is_served_once_it_is_mended(mx):

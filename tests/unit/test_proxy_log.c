@@ -219,8 +219,7 @@ rename_and_reopen(struct scene *scene)
 	if (rename(folder_path(&scene->folder, "log"), old) != 0)
 		_exit(1);
 	log_printf(EVENT_STARTED, "renamed");
-	if (log_reopen() != 0)
-		_exit(1);
+	log_reopen(geteuid(), getegid());
 	log_printf(EVENT_STARTED, "after");
 }
 
@@ -238,7 +237,9 @@ a_renamed_log_is_opened_anew(void **state)
 	assert_non_null(strstr(text, "renamed"));
 	assert_null(strstr(text, "after"));
 	text = text_of(&scene, "log");
-	assert_int_equal(count(text, "\n"), 1);
+	assert_int_equal(count(text, "\n"), 2);
+	assert_non_null(strstr(text, "log-reopened pid="));
+	assert_null(strstr(text, "error="));
 	assert_non_null(strstr(text, "after"));
 	scene_end(&scene);
 }
