@@ -234,6 +234,8 @@ take_timer(struct session *session)
 {
 	uint64_t now = session_now(session);
 	const struct conf *conf = session->host->conf;
+	/* Before a leg is given up: one that is awaits nothing either. */
+	uint64_t stalled_us = session_stall_deadline(session);
 
 	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
 		struct backend *leg = session_leg(session, side);
@@ -250,8 +252,7 @@ take_timer(struct session *session)
 	}
 	if (!session->identity.is_name_known && now >= session->name_us)
 		find_name(session, true);
-	if (session_stall_deadline(session) != 0 &&
-	    session_stall_deadline(session) <= now) {
+	if (stalled_us != 0 && stalled_us <= now) {
 		session_log(session, EVENT_STALLED, NULL);
 		if (session->phase == PHASE_DELIVERY)
 			delivery_stalled(session);
