@@ -714,6 +714,14 @@ try_again(struct session *session)
 	return true;
 }
 
+/* The client knows that there is no mail: it is not to be taken up again. */
+static bool
+is_sender_refused(const struct session *session)
+{
+	return session->is_sender_answered &&
+	       session->server.state == SERVER_GREETED;
+}
+
 static void
 lose_identity(struct session *session)
 {
@@ -750,7 +758,8 @@ dialogue_lost(struct session *session)
 					"riddles");
 			return;
 		}
-		if (!try_next_address(session) && !try_again(session))
+		if (is_sender_refused(session) ||
+		    (!try_next_address(session) && !try_again(session)))
 			fail_outstanding(session);
 		return;
 	case PHASE_DATA:
