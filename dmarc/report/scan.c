@@ -11,6 +11,7 @@
 #include "dmarc/report/scan.h"
 
 #include "dmarc/report/json_read.h"
+#include "dmarc/report/scan_list.h"
 #include "dmarc/report/scan_records.h"
 #include "dmarc/report/scan_source.h"
 #include "dmarc/report/segment_file.h"
@@ -39,6 +40,7 @@ struct scan {
 	struct segment segment; /* the one inside which we are, or were last */
 	struct segment_head last; /* of these, the last one that has a UUID */
 	bool is_chained;          /* the next one must name `last` */
+	struct scan_list list;    /* as it was when it was last read */
 	struct scan_source source;
 	struct scan_records records;
 	char ended[SEGMENT_UUID_N + 1]; /* in the last line that ends any */
@@ -137,45 +139,6 @@ begin(struct scan *scan, uint64_t offset)
 	move_on(scan);
 }
 
-/* Which one to begin with; `count` if there is none. */
-static size_t
-find_first(const struct scan *scan, const struct segment *list, size_t count,
-	   bool *is_gone)
-{
-	const char *uuid = scan->position.uuid;
-
-	*is_gone = false;
-	if (count > 0 && scan->place == AT_LAST)
-		return count - 1;
-	if (count == 0 || uuid[0] == '\0')
-		return 0;
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].head.uuid, uuid) == 0)
-			return i;
-	*is_gone = true;
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(list[i].head.previous, uuid) == 0)
-			return i;
-	return 0;
-}
-
-/* The live one is never behind us, even if it is a copy of what is. */
-static size_t
-find_next(const struct scan *scan, const struct segment *list, size_t count)
-{
-	const struct segment_head *last = &scan->last;
-
-	for (size_t i = 0; i < count; i++)
-		if (list[i].form != SEGMENT_IS_LIVE &&
-		    strcmp(list[i].head.uuid, last->uuid) == 0)
-			return i + 1;
-	for (size_t i = 0; i < count; i++)
-		if (list[i].form == SEGMENT_IS_LIVE ||
-		    list[i].head.opened_us > last->opened_us)
-			return i;
-	return count;
-}
-
 /* At the position, or as near to it as there is something left. */
 static int
 begin_at_position(struct scan *scan, bool is_gone)
@@ -237,24 +200,19 @@ begin_at_next(struct scan *scan)
 	return 1;
 }
 
-/* 1 if a segment was opened, 0 if there is none yet. */
+/* 1 if the segment was opened; -EAGAIN if the list is out of date. */
 static int
-enter_listed(struct scan *scan, const struct segment *list, size_t count)
+enter_one(struct scan *scan, size_t i, bool is_gone)
 {
-	bool is_gone = false;
-	size_t i = scan->place == BEHIND_ONE
-			   ? find_next(scan, list, count)
-			   : find_first(scan, list, count, &is_gone);
-	int result;
+	const struct segment *segments = scan->list.segments;
+	int result = open_segment(scan, &segments[i]);
 
-	if (i == count)
-		return 0;
-	result = open_segment(scan, &list[i]);
 	if (result != 0)
 		return result;
+	scan->list.next = i + 1;
 	/* What stands before a live file without a UUID. */
 	if (scan->place == AT_LAST && i > 0)
-		scan->last = list[i - 1].head;
+		scan->last = segments[i - 1].head;
 	switch (scan->place) {
 	case BEFORE_ALL:
 		return begin_at_position(scan, is_gone);
@@ -267,23 +225,37 @@ enter_listed(struct scan *scan, const struct segment *list, size_t count)
 	return begin_at_next(scan);
 }
 
+/* 1 if a segment was opened, 0 if there is none yet. */
+static int
+enter_listed(struct scan *scan)
+{
+	bool is_gone = false;
+	int result = scan_list_read(&scan->list, scan->directory);
+	size_t i = 0;
+
+	if (result != 0 || scan->list.count == 0)
+		return result;
+	if (scan->place == BEHIND_ONE)
+		i = scan_list_after(&scan->list, &scan->last);
+	else if (scan->place == AT_LAST)
+		i = scan->list.count - 1;
+	else
+		i = scan_list_first(&scan->list, &scan->position, &is_gone);
+	return i == scan->list.count ? 0 : enter_one(scan, i, is_gone);
+}
+
 static int
 enter(struct scan *scan)
 {
 	int result = -EAGAIN;
+	size_t i = scan_list_next(&scan->list, &scan->last);
 
 	if (scan->directory < 0)
 		return 0;
-	for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
-		struct segment *list;
-		size_t count;
-
-		result = segment_list(scan->directory, &list, &count);
-		if (result != 0)
-			continue;
-		result = enter_listed(scan, list, count);
-		free(list);
-	}
+	if (scan->place == BEHIND_ONE && i < scan->list.count)
+		result = enter_one(scan, i, false);
+	for (int tries = 0; tries < TRIES && result == -EAGAIN; tries++)
+		result = enter_listed(scan);
 	/* Who waits may as well wait for a directory that rests. */
 	return result == -EAGAIN && !scan->is_finishing ? 0 : result;
 }
@@ -646,6 +618,7 @@ scan_free(struct scan *scan)
 		return;
 	scan_source_close(&scan->source);
 	scan_records_fini(&scan->records);
+	scan_list_free(&scan->list);
 	if (scan->directory >= 0)
 		close(scan->directory);
 	free(scan->path);

@@ -12,7 +12,7 @@
  *
  * What is wrong is counted and never stops it: torn or foreign lines, a
  * segment that is gone, a file that was cut from outside (loss). Memory is
- * bounded by one line of SCAN_LINE_MAX.
+ * bounded by one line of SCAN_LINE_MAX, and by the names of the segments.
  */
 #ifndef DMARC_REPORT_SCAN_H
 #define DMARC_REPORT_SCAN_H

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -622,6 +623,90 @@ test_17_only_what_is_new(void **state)
 	}
 }
 
+#define SEGMENTS 2000
+#define LISTINGS 3 /* enough for them all */
+
+/* A chain of segments each with its number as its only line. */
+static void
+put_chain(void)
+{
+	struct segment_head head = { .opened_us = 1 };
+
+	for (unsigned i = 0; i < SEGMENTS; i++) {
+		char name[SEGMENT_NAME_MAX], text[2 * SEGMENT_NAME_MAX];
+		struct buf octets;
+
+		snprintf(head.uuid, sizeof(head.uuid),
+			 "00000000-0000-4000-8000-%012u", i);
+		segment_name(&head, false, name);
+		snprintf(text, sizeof(text), "{\"v\":1,\"id\":\"%u.\"}\n", i);
+		buf_init(&octets, 4096);
+		segment_head_format(&head, GATE, &octets);
+		buf_append(&octets, span_cstr(text));
+		segment_end_format(head.uuid, 1, &octets);
+		put(name, 0, buf_span(&octets));
+		buf_fini(&octets);
+		if (i < SEGMENTS / 10)
+			compress_file(name);
+		memcpy(head.previous, head.uuid, sizeof(head.previous));
+		head.opened_us++;
+	}
+	put_file(LIVE, "");
+}
+
+/* Of files in the directory, and of the directory itself. */
+struct opens {
+	unsigned files, listings;
+};
+
+static void
+count_opens(int watch, struct opens *opens)
+{
+	_Alignas(struct inotify_event) char octets[65536];
+	ssize_t n;
+
+	while ((n = read(watch, octets, sizeof(octets))) > 0) {
+		for (const char *at = octets; at < octets + n;) {
+			struct inotify_event event;
+
+			memcpy(&event, at, sizeof(event));
+			assert_false(event.mask & IN_Q_OVERFLOW);
+			if (event.mask & IN_ISDIR)
+				opens->listings++;
+			else
+				opens->files++;
+			at += sizeof(event) + event.len;
+		}
+	}
+}
+
+/* What it takes to read many segments grows with their number, not with the
+ * square of that. */
+static void
+test_18_many_segments(void **state)
+{
+	struct opens opens = { 0 };
+	struct span line;
+	unsigned lines = 0;
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	(void)state;
+	put_chain();
+	open_spool();
+	assert_true(watch >= 0);
+	assert_true(inotify_add_watch(watch, folder.name, IN_OPEN) >= 0);
+	while (scan_next(scan, &line) == SCAN_LINE) {
+		lines++;
+		count_opens(watch, &opens);
+		assert_true(opens.listings <= LISTINGS);
+	}
+	close(watch);
+	assert_int_equal(lines, SEGMENTS);
+	assert_torn(0);
+	assert_in_range(opens.listings, 1, LISTINGS);
+	assert_in_range(opens.files, SEGMENTS, 2 * LISTINGS * SEGMENTS);
+}
+
 /* --- what should not be -----------------------------------------------------
  */
 
@@ -1227,6 +1312,7 @@ main(void)
 		TEST(test_15_compressed_or_deleted_while_it_is_read),
 		TEST(test_16_behind_a_last_line),
 		TEST(test_17_only_what_is_new),
+		TEST(test_18_many_segments),
 		TEST(test_20_truncated),
 		TEST(test_21_truncated_while_it_is_read),
 		TEST(test_22_truncated_between_two_readings),
