@@ -657,6 +657,16 @@ scan_position(const struct scan *scan)
 	return scan->position;
 }
 
+/* Of a segment that was passed all is on the disk since it was closed. */
+int
+scan_sync(const struct scan *scan)
+{
+	if (scan->source.fd < 0 || fdatasync(scan->source.fd) == 0)
+		return 0;
+	/* Where nothing can be written nothing has to be. */
+	return errno == EINVAL || errno == EROFS ? 0 : -errno;
+}
+
 const char *
 scan_file(const struct scan *scan)
 {

@@ -61,6 +61,14 @@ enum scan_status scan_next(struct scan *scan, struct span *line);
  */
 struct spool_position scan_position(const struct scan *scan);
 
+/*
+ * Bring to the disk what that position stands behind, before it is kept: a
+ * writer does so later. Else the power may go, and take lines away behind which
+ * the reader has been; what is written in their place would be missed.
+ * 0 or a negative errno.
+ */
+int scan_sync(const struct scan *scan);
+
 /* The file being read: its name in the directory, or its path if it is read
  * alone; empty before there is one. */
 const char *scan_file(const struct scan *scan);

@@ -116,16 +116,35 @@ complain_reader(const char *reader, int error)
 			    "reader %s: %s", reader, why);
 }
 
+/* Lines and what was made of them are on the disk before the position is: what
+ * a power failure takes is given again, and nothing is missed. */
+static int
+sync_lines(struct log *log)
+{
+	int error = scan_sync(log->scan);
+
+	if (error != 0)
+		return ctl_complain(EX_IOERR, "%s: %s: %s", log->spool,
+				    scan_file(log->scan), strerror(-error));
+	/* Most of what is not a file cannot be synced. */
+	if (fsync(STDOUT_FILENO) != 0 && errno != EINVAL && errno != EROFS)
+		return complain_output();
+	return EX_OK;
+}
+
 static int
 move_reader(struct log *log)
 {
 	struct spool_position position = scan_position(log->scan);
-	int error;
+	int status, error;
 
 	if (log->reader == NULL ||
 	    (position.offset == log->registered.offset &&
 	     strcmp(position.uuid, log->registered.uuid) == 0))
 		return EX_OK;
+	status = sync_lines(log);
+	if (status != EX_OK)
+		return status;
 	error = registry_set(log->directory, log->reader, &position);
 	if (error != 0)
 		return complain_reader(log->reader, error);

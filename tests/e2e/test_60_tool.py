@@ -530,6 +530,47 @@ def test_log_reader_that_is_killed(follow):
     assert reached == len(every)
 
 
+def log_with_a_fault(spool, call, *words, only=()):
+    """A log for which each call of that name gives an error."""
+    name = call.split(":")[0]
+    return subprocess.run(
+        ["strace", "-f", "-o", "/dev/null", "-e", f"trace={name}", *only,
+         "-e", f"inject={call}", DMARCGATECTL, "log", "--json", "--spool",
+         spool, *words],
+        capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_log_reader_is_not_ahead_of_the_disk():
+    """Its position is kept only behind lines that are on the disk."""
+    spool = scratch("log")
+    reader = "--reader", "a"
+    (spool / "verdict.log").write_text(head(1))
+    assert run_log(spool, *reader) == ("", "")
+    append(spool / "verdict.log", line(1))
+    for _ in range(2):
+        done = log_with_a_fault(spool, "fdatasync:error=EIO", *reader)
+        assert done.returncode == 74 and done.stdout == line(1)
+        assert "verdict.log: Input/output error" in done.stderr
+        assert registered(spool, "a") == (uuid(1), len(head(1)))
+    done = log_with_a_fault(spool, "fdatasync:error=EROFS", *reader)
+    assert (done.returncode, done.stdout) == (0, line(1))
+    assert registered(spool, "a") == (uuid(1), len(head(1) + line(1)))
+
+
+def test_log_reader_is_not_ahead_of_its_output():
+    spool = scratch("log")
+    (spool / "verdict.log").write_text(head(1) + line(1))
+    trace = spool / "trace"
+    with open(spool / "output", "w", encoding="utf-8") as output:
+        subprocess.run(
+            ["strace", "-s100", "-o", trace, "-e", "trace=fsync,write",
+             DMARCGATECTL, "log", "--json", "--spool", spool, "--reader", "a"],
+            stdout=output, check=True, timeout=60)
+    calls = trace.read_text()
+    position = calls.rindex(f'"{uuid(1)} ')  # as it is written
+    assert "fsync(1) " in calls[calls.index("write(1, "):position]
+
+
 def test_log_without_a_log():
     run("log", "--spool", "/nonexistent", status=66)
     run("log", "--spool", scratch("log"), status=66)
