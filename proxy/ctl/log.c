@@ -30,11 +30,13 @@ struct log {
 	struct scan *scan;
 	struct buf out;
 	bool is_json;
+	bool is_following;
 	unsigned lines; /* that are not settled */
 
 	const char *reader; /* NULL: none */
 	bool is_new;        /* the reader, or whoever this is */
 	struct spool_position registered;
+	bool is_refused; /* the registration, as was said */
 
 	bool ends_by_signal; /* in order; SIGINT and SIGTERM are blocked */
 	bool is_stopped;
@@ -132,23 +134,42 @@ sync_lines(struct log *log)
 	return EX_OK;
 }
 
+/* Who follows goes on: what it has given is only given again, and the disk may
+ * have room the next time. */
+static int
+refuse(struct log *log, int error)
+{
+	int status = EX_OK;
+
+	if (!log->is_refused || !log->is_following)
+		status = complain_reader(log->reader, error);
+	log->is_refused = true;
+	return log->is_following ? EX_OK : status;
+}
+
+static bool
+has_moved(const struct log *log, const struct spool_position *position)
+{
+	return position->offset != log->registered.offset ||
+	       strcmp(position->uuid, log->registered.uuid) != 0;
+}
+
 static int
 move_reader(struct log *log)
 {
 	struct spool_position position = scan_position(log->scan);
 	int status, error;
 
-	if (log->reader == NULL ||
-	    (position.offset == log->registered.offset &&
-	     strcmp(position.uuid, log->registered.uuid) == 0))
+	if (log->reader == NULL || !has_moved(log, &position))
 		return EX_OK;
 	status = sync_lines(log);
 	if (status != EX_OK)
 		return status;
 	error = registry_set(log->directory, log->reader, &position);
 	if (error != 0)
-		return complain_reader(log->reader, error);
+		return refuse(log, error);
 	log->registered = position;
+	log->is_refused = false;
 	return EX_OK;
 }
 
@@ -345,25 +366,24 @@ follow(struct log *log)
 		/* Also after a signal, for what came before it. */
 		status = print_lines(log);
 	}
-	return status;
+	return status == EX_OK && log->is_refused ? EX_IOERR : status;
 }
 
 static int
 show(struct log *log, const struct ctl_arguments *arguments)
 {
-	bool is_following = arguments->option[LOG_FOLLOW] != NULL;
 	int status = find_reader(log);
 
 	if (status == EX_OK)
 		status = open_scan(log, arguments->option[LOG_NEW] != NULL);
 	if (status != EX_OK)
 		return status;
-	if (is_following || log->reader != NULL)
+	if (log->is_following || log->reader != NULL)
 		block_signals(log);
 	else
 		scan_finish(log->scan);
 	status = print_lines(log);
-	if (status == EX_OK && is_following)
+	if (status == EX_OK && log->is_following)
 		status = follow(log);
 	else if (status == EX_OK && scan_file(log->scan)[0] == '\0')
 		status = ctl_complain(EX_NOINPUT, "%s: no verdict log there",
@@ -378,6 +398,7 @@ ctl_log(const struct ctl_arguments *arguments)
 	struct log log = {
 		.directory = -1,
 		.is_json = arguments->option[LOG_JSON] != NULL,
+		.is_following = arguments->option[LOG_FOLLOW] != NULL,
 		.reader = arguments->option[LOG_READER],
 		.is_new = true,
 	};

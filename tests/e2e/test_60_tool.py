@@ -530,6 +530,34 @@ def test_log_reader_that_is_killed(follow):
     assert reached == len(every)
 
 
+def test_log_reader_that_cannot_be_registered_for_a_while(follow):
+    """It goes on, says so once, and tries again."""
+    spool = scratch("log")
+    path, place = spool / "verdict.log", spool / "readers" / "a"
+    path.write_text(head(1))
+    follower = follow(spool, "--reader", "a")
+    follower.wait_for(lambda: place.exists()
+                      and registered(spool, "a")[1] == path.stat().st_size,
+                      what="register")
+    place.unlink()
+    place.mkdir()  # no file can take its place
+    said = "dmarcgatectl: reader a: Is a directory\n"
+    append(path, line(1))
+    follower.stays_at(line(1) + said)
+    append(path, line(2))
+    follower.stays_at(line(1) + said + line(2))
+    place.rmdir()
+    follower.wait_for(place.exists, what="register")
+    assert registered(spool, "a")[1] == path.stat().st_size
+    # and to its end
+    place.unlink()
+    place.mkdir()
+    append(path, line(3))
+    follower.stays_at(line(1) + said + line(2) + line(3) + said)
+    assert follower.stop() == 74
+    place.rmdir()
+
+
 def log_with_a_fault(spool, call, *words, only=()):
     """A log for which each call of that name gives an error."""
     name = call.split(":")[0]
