@@ -102,6 +102,13 @@ identify(struct scan *scan, const struct segment_head *head)
 		scan->last = *head;
 }
 
+/* Who waits may as well wait for a directory that rests. */
+static int
+or_wait(const struct scan *scan, int result)
+{
+	return result == -EAGAIN && !scan->is_finishing ? 0 : result;
+}
+
 /* --- entering a segment ------------------------------------------------- */
 
 /* A listed segment; -EAGAIN if it is not there any more under that name. */
@@ -244,6 +251,7 @@ enter_listed(struct scan *scan)
 	return i == scan->list.count ? 0 : enter_one(scan, i, is_gone);
 }
 
+/* -EAGAIN while the directory does not rest. */
 static int
 enter(struct scan *scan)
 {
@@ -256,8 +264,7 @@ enter(struct scan *scan)
 		result = enter_one(scan, i, false);
 	for (int tries = 0; tries < TRIES && result == -EAGAIN; tries++)
 		result = enter_listed(scan);
-	/* Who waits may as well wait for a directory that rests. */
-	return result == -EAGAIN && !scan->is_finishing ? 0 : result;
+	return result;
 }
 
 /* --- at the end of a segment -------------------------------------------- */
@@ -345,7 +352,7 @@ find_again(struct scan *scan)
 	int result = segment_list(scan->directory, &list, &count);
 
 	if (result != 0)
-		return result == -EAGAIN && !scan->is_finishing ? 0 : result;
+		return or_wait(scan, result);
 	i = find_ours(scan, list, count);
 	if (i < count) {
 		scan->segment = list[i];
@@ -437,7 +444,7 @@ advance(struct scan *scan)
 	if (scan->is_finished)
 		return 0;
 	if (scan->place != INSIDE)
-		return enter(scan);
+		return or_wait(scan, enter(scan));
 	if (scan->records.is_complete)
 		return leave(scan);
 	if (scan->is_at_end && scan_source_is_cut(&scan->source))

@@ -40,7 +40,8 @@ struct scan *scan_open(const char *path, const struct spool_position *from,
 		       int *error);
 void scan_free(struct scan *scan);
 
-/* Begin at the end of the live segment instead. 0 or a negative errno. */
+/* Begin at the end of the live segment instead. 0 or a negative errno; -EAGAIN:
+ * the directory changes too fast to find it, try again. */
 int scan_to_end(struct scan *scan);
 
 /*

@@ -568,6 +568,20 @@ def log_with_a_fault(spool, call, *words, only=()):
         capture_output=True, text=True, check=False, timeout=60)
 
 
+def test_log_finds_no_end_in_a_restless_directory():
+    """Better none than all that is old as if it were new."""
+    spool = scratch("log")
+    (spool / "verdict.log").write_text(head(1) + line(1))
+    for words in ("--new",), ("--new", "--reader", "a"):
+        # verdict.log seems to go away whenever it was listed, for a time
+        done = log_with_a_fault(
+            spool, "newfstatat:error=ENOENT:when=1..300", *words,
+            only=("-P", "verdict.log"))
+        assert (done.returncode, done.stdout) == (66, "")
+        assert "Resource temporarily unavailable" in done.stderr
+        assert not (spool / "readers").exists()
+
+
 def test_log_reader_is_not_ahead_of_the_disk():
     """Its position is kept only behind lines that are on the disk."""
     spool = scratch("log")
