@@ -256,6 +256,23 @@ json_find(struct span text, const char *path, struct span *value)
 	return true;
 }
 
+/* What is left begins with what stands before an element. */
+bool
+json_next(struct span *array, struct span *element)
+{
+	struct span rest = *array;
+	struct span from;
+
+	if (!take_octet(&rest, '[') && !take_octet(&rest, ','))
+		return false;
+	from = rest;
+	if (!take_value(&rest))
+		return false; /* the end of an empty one */
+	*element = span_first(from, from.n - rest.n);
+	*array = rest;
+	return true;
+}
+
 struct span
 json_shown(struct span value)
 {

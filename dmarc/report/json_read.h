@@ -24,6 +24,10 @@ bool json_is_object(struct span text);
  */
 bool json_find(struct span text, const char *path, struct span *value);
 
+/* The elements of an array one by one: *array is what is left of it, and false
+ * at its end; also for what is no array. */
+bool json_next(struct span *array, struct span *element);
+
 /* What a string says, still escaped and thus safe to show; the text itself of
  * a number, true or false; empty for null, an object and an array. */
 struct span json_shown(struct span value);

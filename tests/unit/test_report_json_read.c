@@ -197,6 +197,40 @@ test_05_resynchronise(void **state)
 	}
 }
 
+static void
+test_07_elements(void **state)
+{
+	static const struct {
+		const char *array, *elements;
+	} cases[] = {
+		{ "[]", "" },
+		{ "[1]", "1;" },
+		{ "[\"a,]\",[2,3],{\"b\":[4]},null]",
+		  "\"a,]\";[2,3];{\"b\":[4]};null;" },
+		{ "{}", "" },
+		{ "{\"a\":[1]}", "" },
+		{ "\"[1]\"", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CASES(cases); i++) {
+		struct guard guard = guard_copy(span_cstr(cases[i].array));
+		struct span array = guard.octets, element;
+		struct buf all;
+
+		buf_init(&all, 100);
+		while (json_next(&array, &element)) {
+			buf_append(&all, element);
+			buf_append_octet(&all, ';');
+		}
+		if (!span_equal(buf_span(&all), span_cstr(cases[i].elements)))
+			fail_msg("%s", cases[i].array);
+		buf_fini(&all);
+		guard_free(&guard);
+	}
+}
+
 int
 main(void)
 {
@@ -207,6 +241,7 @@ main(void)
 		cmocka_unit_test(test_04_shown),
 		cmocka_unit_test(test_05_resynchronise),
 		cmocka_unit_test(test_06_depth),
+		cmocka_unit_test(test_07_elements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
