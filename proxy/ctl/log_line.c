@@ -78,33 +78,37 @@ put_dkim(struct span line, struct buf *out)
 		buf_printf(out, "/%u", count);
 }
 
-/* "<alice@a.example> -> <bob@b.example> <eve@b.example> +3" */
+/* "<bob@b.example> <eve@b.example> +3" */
+static void
+put_recipients(struct span line, struct buf *out)
+{
+	struct span list = SPAN_NONE, recipient;
+	unsigned count = 0;
+
+	json_find(line, "envelope.rcpt", &list);
+	while (json_next(&list, &recipient)) {
+		if (++count > 2)
+			continue;
+		buf_append(out, SPAN_LIT(" <"));
+		buf_append(out, json_shown(recipient));
+		buf_append_octet(out, '>');
+	}
+	if (count > 2)
+		buf_printf(out, " +%u", count - 2);
+}
+
+/* "<alice@a.example> -> <bob@b.example>" */
 static void
 put_envelope(struct span line, struct buf *out)
 {
 	struct span from = value_at(line, "envelope.from");
-	unsigned i = 0;
 
 	if (span_equal(from, SPAN_LIT("-")))
 		from = SPAN_NONE;
 	buf_append(out, SPAN_LIT(" <"));
 	buf_append(out, from);
 	buf_append(out, SPAN_LIT("> ->"));
-	for (;; i++) {
-		char path[40];
-		struct span value;
-
-		snprintf(path, sizeof path, "envelope.rcpt.%u", i);
-		if (!json_find(line, path, &value))
-			break;
-		if (i >= 2)
-			continue;
-		buf_append(out, SPAN_LIT(" <"));
-		buf_append(out, json_shown(value));
-		buf_append_octet(out, '>');
-	}
-	if (i > 2)
-		buf_printf(out, " +%u", i - 2);
+	put_recipients(line, out);
 }
 
 bool
