@@ -146,6 +146,18 @@ begin(struct scan *scan, uint64_t offset)
 	move_on(scan);
 }
 
+/* Who does not know what came behind its place reads all again: better than to
+ * miss any of it. */
+static void
+lose_place(struct scan *scan)
+{
+	const char *uuid = scan->position.uuid;
+	bool is_next = strcmp(scan->segment.head.previous, uuid) == 0;
+
+	lose(scan, "segment %s, where reading had ended, is gone; from %s on%s",
+	     uuid, scan_file(scan), is_next ? "" : ", all of it again");
+}
+
 /* At the position, or as near to it as there is something left. */
 static int
 begin_at_position(struct scan *scan, bool is_gone)
@@ -154,10 +166,7 @@ begin_at_position(struct scan *scan, bool is_gone)
 	int result;
 
 	if (is_gone)
-		lose(scan,
-		     "segment %s, where reading had ended, is gone; "
-		     "from %s on",
-		     scan->position.uuid, scan_file(scan));
+		lose_place(scan);
 	result = scan_source_skip(&scan->source, offset);
 	if (result == -ERANGE) {
 		lose(scan, "%s is shorter than it was; from its start",

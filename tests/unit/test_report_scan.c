@@ -820,9 +820,11 @@ test_24_a_position_that_is_gone(void **state)
 	open_at(folder.name, &position);
 	assert_gives("!cdef");
 	assert_lost("segment " UUID(1) ", where reading had ended, is gone");
+	assert_lost("from " NAME(2) " on");
 	position = (struct spool_position){ UUID(9), 5 };
 	open_at(folder.name, &position);
 	assert_gives("!cdef");
+	assert_lost("from " NAME(2) " on, all of it again");
 	/* in the middle, and its neighbour knows it */
 	put_file(NAME(1), ONE END(1));
 	unlinkat(directory, NAME(2), 0);
@@ -830,6 +832,31 @@ test_24_a_position_that_is_gone(void **state)
 	open_at(folder.name, &position);
 	assert_gives("!ef");
 	assert_string_equal(scan_position(scan).uuid, UUID(3));
+}
+
+/* The live file emptied from outside, and written on without a head: what the
+ * reader had not read before that, and after, is given; the rest again. */
+static void
+test_24_a_position_in_a_file_that_was_emptied(void **state)
+{
+	const struct spool_position position = { UUID(3),
+						 strlen(HEAD(3, "null")) };
+
+	(void)state;
+	for (int is_rotated = 0; is_rotated < 2; is_rotated++) {
+		put_three(0);
+		put_file(LIVE, LINE(g));
+		put_record(2 * strlen(THREE));
+		if (is_rotated) {
+			append(LIVE, END(4));
+			rename_to(LIVE, NAME(4));
+			put_file(LIVE, HEAD(5, "\"" UUID(4) "\"") LINE(h));
+		}
+		open_at(folder.name, &position);
+		assert_gives(is_rotated ? "!abcdgzh" : "!abcdgz");
+		assert_lost("from " NAME(1) " on, all of it again");
+		remove_three();
+	}
 }
 
 /* The live file taken away from outside: its writers make another one. */
@@ -1318,6 +1345,7 @@ main(void)
 		TEST(test_22_truncated_between_two_readings),
 		TEST(test_23_missing_segments),
 		TEST(test_24_a_position_that_is_gone),
+		TEST(test_24_a_position_in_a_file_that_was_emptied),
 		TEST(test_25_moved_away),
 		TEST(test_26_replaced_by_a_copy),
 		TEST(test_27_damaged),
