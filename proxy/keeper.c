@@ -415,11 +415,16 @@ delete_segment(struct keeper *keeper, size_t i, const char *reason)
 	return true;
 }
 
-/* When a segment becomes too old; it was rotated when the next was opened. */
+/* When a segment becomes too old; it was rotated when the next was opened. If
+ * that has no head (somebody emptied it), not as long as it has none. */
 static uint64_t
 too_old_us(const struct keeper *keeper, size_t i)
 {
-	return keeper->list[i + 1].head.opened_us + keeper->conf->keep_us_max;
+	const struct segment_head *next = &keeper->list[i + 1].head;
+
+	if (next->uuid[0] == '\0')
+		return UINT64_MAX;
+	return next->opened_us + keeper->conf->keep_us_max;
 }
 
 static uint64_t

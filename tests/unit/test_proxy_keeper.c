@@ -567,6 +567,27 @@ what_is_too_old_is_deleted(void **state)
 	assert_int_equal(count_events("reason=keep"), 3);
 }
 
+/* When the next one was opened tells how old one is. If that has no head
+ * nobody knows; here it cannot be rotated: no host name is that long. */
+static void
+in_front_of_one_without_a_head_nothing_is_too_old(void **state)
+{
+	static char name[2 * SEGMENT_NAME_MAX * SEGMENT_NAME_MAX];
+
+	(void)state;
+	make_segments(2);
+	unlinkat(scene.directory, SEGMENT_LIVE, 0);
+	put_file(SEGMENT_LIVE, HEADLESS);
+	memset(name, 'x', sizeof(name));
+	scene.conf.hostname = span_make(name, sizeof(name));
+	scene.conf.keep_us_max = UINT64_C(3600000000);
+	start(0);
+	until_said("spool-failed call=rotate");
+	round_trip();
+	until_forms(2, 0);
+	assert_int_equal(count_events("spool-deleted"), 0);
+}
+
 static void
 what_is_young_and_little_stays(void **state)
 {
@@ -733,6 +754,7 @@ main(void)
 		IN_A_SPOOL(a_kill_while_it_compresses_loses_nothing),
 		IN_A_SPOOL(what_is_too_much_is_deleted_from_the_oldest_on),
 		IN_A_SPOOL(what_is_too_old_is_deleted),
+		IN_A_SPOOL(in_front_of_one_without_a_head_nothing_is_too_old),
 		IN_A_SPOOL(what_is_young_and_little_stays),
 		IN_A_SPOOL(what_a_reader_has_not_passed_stays),
 		IN_A_SPOOL(one_that_is_cut_short_is_rotated),
