@@ -71,8 +71,8 @@ struct keeper {
 	/* All segments, while they are looked at. */
 	struct segment *list;
 	size_t count;
-	size_t passed; /* by all registered readers */
-	char lagging[REGISTRY_NAME_MAX];
+	struct registry_survey readers;
+	char lost_said[REGISTRY_NAME_MAX];
 	bool is_held_said;
 
 	/* When to look at them again. */
@@ -282,13 +282,15 @@ close_segments(struct keeper *keeper)
 static void
 look_at_readers(struct keeper *keeper)
 {
-	int result =
-		registry_passed(keeper->directory, keeper->list, keeper->count,
-				&keeper->passed, keeper->lagging);
+	struct registry_survey *readers = &keeper->readers;
 
-	/* Who cannot be asked may be anywhere. */
-	if (!check(keeper, CALL_READERS, result))
-		keeper->passed = 0;
+	check(keeper, CALL_READERS,
+	      registry_survey(keeper->directory, keeper->list, keeper->count,
+			      readers));
+	if (readers->lost[0] != '\0' &&
+	    strcmp(readers->lost, keeper->lost_said) != 0)
+		log_printf(EVENT_SPOOL_READER_LOST, "reader=%s", readers->lost);
+	memcpy(keeper->lost_said, readers->lost, sizeof(keeper->lost_said));
 }
 
 /* Readers have passed it, and nothing more happens to it. */
@@ -300,7 +302,7 @@ is_done_with(const struct keeper *keeper, size_t i)
 		keeper->child != 0 &&
 		strcmp(segment->head.uuid, keeper->compressing.head.uuid) == 0;
 
-	return i < keeper->passed && !is_busy &&
+	return i < keeper->readers.passed && !is_busy &&
 	       segment_is_closed(keeper->directory, segment);
 }
 
@@ -444,12 +446,12 @@ say_held(struct keeper *keeper, size_t i, uint64_t octets)
 {
 	bool is_held = octets > keeper->conf->keep_octets_max &&
 		       keeper->conf->keep_octets_max > 0 &&
-		       i >= keeper->passed && i + 1 < keeper->count;
+		       i >= keeper->readers.passed && i + 1 < keeper->count;
 
 	if (is_held && !keeper->is_held_said)
 		log_printf(EVENT_SPOOL_READERS,
-			   "reader=%s segment=%s octets=%llu", keeper->lagging,
-			   keeper->list[i].head.uuid,
+			   "reader=%s segment=%s octets=%llu",
+			   keeper->readers.lagging, keeper->list[i].head.uuid,
 			   (unsigned long long)octets);
 	keeper->is_held_said = is_held;
 }

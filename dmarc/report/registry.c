@@ -205,42 +205,46 @@ registry_forget(int directory, const char *name)
 
 /* --- what all have passed ----------------------------------------------- */
 
-struct survey {
+struct surveying {
 	int registry;
 	const struct segment *list;
 	size_t count;
-	size_t passed; /* by all that were looked at */
-	char *lagging;
+	struct registry_survey *survey;
 };
 
-/* Segments before the one of a position; all where its place is lost. */
-static size_t
-passed_by(const struct survey *survey, const struct spool_position *position)
+/* Segments before the one of a position; false where its place is lost. */
+static bool
+passed_by(const struct surveying *surveying,
+	  const struct spool_position *position, size_t *passed)
 {
+	*passed = 0;
 	if (position->uuid[0] == '\0')
-		return 0;
-	for (size_t i = 0; i < survey->count; i++)
-		if (strcmp(survey->list[i].head.uuid, position->uuid) == 0)
-			return i;
-	return survey->count;
+		return true;
+	for (size_t i = 0; i < surveying->count; i++) {
+		if (strcmp(surveying->list[i].head.uuid, position->uuid) == 0) {
+			*passed = i;
+			return true;
+		}
+	}
+	return false;
 }
 
 static int
 look_at(void *owner, const char *name)
 {
-	struct survey *survey = owner;
+	struct surveying *surveying = owner;
+	struct registry_survey *survey = surveying->survey;
 	struct spool_position position = { 0 };
 	size_t passed = 0;
 	int result;
 
 	if (!is_name(name))
 		return 0;
-	result = get(survey->registry, name, &position);
+	result = get(surveying->registry, name, &position);
 	if (result == -ENOENT)
 		return 0; /* forgotten just now */
-	/* Who cannot be understood may be anywhere. */
-	if (result == 0)
-		passed = passed_by(survey, &position);
+	if (result != 0 || !passed_by(surveying, &position, &passed))
+		snprintf(survey->lost, REGISTRY_NAME_MAX, "%s", name);
 	if (passed >= survey->passed)
 		return 0;
 	survey->passed = passed;
@@ -249,26 +253,26 @@ look_at(void *owner, const char *name)
 }
 
 int
-registry_passed(int directory, const struct segment *list, size_t count,
-		size_t *passed, char lagging[REGISTRY_NAME_MAX])
+registry_survey(int directory, const struct segment *list, size_t count,
+		struct registry_survey *survey)
 {
-	struct survey survey = {
+	struct surveying surveying = {
 		.registry = open_registry(directory),
 		.list = list,
 		.count = count,
-		.passed = count,
-		.lagging = lagging,
+		.survey = survey,
 	};
-	int result;
+	int result = surveying.registry;
 
-	lagging[0] = '\0';
-	*passed = 0;
-	if (survey.registry == -ENOENT)
-		*passed = count;
-	if (survey.registry < 0)
-		return survey.registry == -ENOENT ? 0 : survey.registry;
-	result = segment_file_each(survey.registry, look_at, &survey);
-	if (result == 0)
-		*passed = survey.passed;
-	return segment_file_close(survey.registry, result);
+	*survey = (struct registry_survey){ .passed = count };
+	if (result == -ENOENT)
+		return 0;
+	if (result >= 0) {
+		result = segment_file_each(surveying.registry, look_at,
+					   &surveying);
+		close(surveying.registry);
+	}
+	if (result < 0)
+		survey->passed = 0;
+	return result;
 }

@@ -40,15 +40,23 @@ int registry_forget(int directory, const char *name);
  * too. */
 int registry_make(int directory);
 
+/* What all readers have passed. */
+struct registry_survey {
+	size_t passed;                   /* segments */
+	char lagging[REGISTRY_NAME_MAX]; /* who is furthest behind; or empty */
+	char lost[REGISTRY_NAME_MAX];    /* one without its place; or empty */
+};
+
 /*
  * How many segments of a list (segment_list()) every registered reader has
  * passed: those before the one that any of them is in. All of them without
- * readers. A reader at a segment that is not in the list is before it all if
- * it is at none, or its file cannot be read; it has lost its place otherwise:
- * then it holds nothing back.
- * *lagging is the name of the one furthest behind; empty if there is none.
+ * readers. A reader that is in none of them has passed nothing: it has not
+ * begun; or it has lost its place, since the segment it was in is gone, or its
+ * file says nothing that can be understood. Only somebody else can have done
+ * that, and lines it has not read may stand anywhere. If this fails, nothing is
+ * passed.
  */
-int registry_passed(int directory, const struct segment *list, size_t count,
-		    size_t *passed, char lagging[REGISTRY_NAME_MAX]);
+int registry_survey(int directory, const struct segment *list, size_t count,
+		    struct registry_survey *survey);
 
 #endif

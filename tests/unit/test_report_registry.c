@@ -67,14 +67,22 @@ assert_is_at(const char *name, const char *uuid, uint64_t offset)
 static void
 assert_passed(size_t wanted, const char *lagging)
 {
-	char name[REGISTRY_NAME_MAX];
-	size_t passed;
+	struct registry_survey survey;
 
-	assert_int_equal(
-		registry_passed(directory, list, CASES(list), &passed, name),
-		0);
-	assert_int_equal(passed, wanted);
-	assert_string_equal(name, lagging);
+	assert_int_equal(registry_survey(directory, list, CASES(list), &survey),
+			 0);
+	assert_int_equal(survey.passed, wanted);
+	assert_string_equal(survey.lagging, lagging);
+}
+
+static void
+assert_lost(const char *wanted)
+{
+	struct registry_survey survey;
+
+	assert_int_equal(registry_survey(directory, list, CASES(list), &survey),
+			 0);
+	assert_string_equal(survey.lost, wanted);
 }
 
 static void
@@ -167,13 +175,19 @@ the_last_one_holds_back_what_it_is_in(void **state)
 }
 
 static void
-one_that_lost_its_place_holds_nothing_back(void **state)
+one_that_lost_its_place_holds_all_back(void **state)
 {
 	(void)state;
-	set("lost", GONE, 100);
-	assert_passed(3, "");
 	set("fast", SECOND, 0);
+	set("new", "", 0);
+	assert_lost("");
+	assert_int_equal(registry_forget(directory, "new"), 0);
+	set("lost", GONE, 100);
+	assert_passed(0, "lost");
+	assert_lost("lost");
+	set("lost", THIRD, 0);
 	assert_passed(1, "fast");
+	assert_lost("");
 }
 
 static void
@@ -219,6 +233,7 @@ one_that_cannot_be_read_holds_all_back(void **state)
 	unlinkat(directory, "readers/odd", 0);
 	assert_int_equal(symlinkat("fast", directory, "readers/odd"), 0);
 	assert_passed(0, "odd");
+	assert_lost("odd");
 }
 
 /* What a reader that was killed left, and what is none. */
@@ -265,7 +280,7 @@ main(void)
 		IN_A_FOLDER(its_directory_is_open_to_the_group),
 		IN_A_FOLDER(without_readers_all_is_passed),
 		IN_A_FOLDER(the_last_one_holds_back_what_it_is_in),
-		IN_A_FOLDER(one_that_lost_its_place_holds_nothing_back),
+		IN_A_FOLDER(one_that_lost_its_place_holds_all_back),
 		IN_A_FOLDER(one_that_cannot_be_read_holds_all_back),
 		IN_A_FOLDER(other_files_are_no_readers),
 		IN_A_FOLDER(there_is_a_bound_on_readers),
