@@ -56,6 +56,7 @@ struct live {
 	struct segment_head head;
 	uint64_t head_octets; /* its first line */
 	uint64_t octets;
+	bool is_truncated; /* and said; to be rotated, however often tried */
 };
 
 struct keeper {
@@ -219,25 +220,34 @@ is_too_old(const struct keeper *keeper, uint64_t octets)
 }
 
 static void
-look_at_size(struct keeper *keeper, uint64_t octets)
+look_for_cut(struct keeper *keeper, uint64_t octets)
 {
 	struct live *live = &keeper->live;
 	uint64_t cut = octets_cut(live, octets);
 
+	if (cut == 0 || live->is_truncated)
+		return;
+	live->is_truncated = true;
+	log_printf(EVENT_SPOOL_TRUNCATED, "segment=%s octets=%llu lost=%llu",
+		   live->has_head ? live->head.uuid : "none",
+		   (unsigned long long)octets, (unsigned long long)cut);
+}
+
+static void
+look_at_size(struct keeper *keeper, uint64_t octets)
+{
+	struct live *live = &keeper->live;
+
+	look_for_cut(keeper, octets);
 	live->octets = octets;
-	if (cut > 0) {
-		log_printf(EVENT_SPOOL_TRUNCATED,
-			   "segment=%s octets=%llu lost=%llu",
-			   live->has_head ? live->head.uuid : "none",
-			   (unsigned long long)octets, (unsigned long long)cut);
+	if (live->is_truncated)
 		rotate(keeper, "truncated");
-	} else if (!live->has_head) {
+	else if (!live->has_head)
 		rotate(keeper, "no-head");
-	} else if (octets >= keeper->conf->rotate_octets_max) {
+	else if (octets >= keeper->conf->rotate_octets_max)
 		rotate(keeper, "size");
-	} else if (is_too_old(keeper, octets)) {
+	else if (is_too_old(keeper, octets))
 		rotate(keeper, "time");
-	}
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -683,6 +684,60 @@ one_that_is_cut_short_is_rotated(void **state)
 	assert_holds(segment_at(0).name, "one\n{\"v\":1,\"end\":");
 }
 
+/* Whether the first keeper can open files. */
+static void
+let_open(bool may)
+{
+	struct rlimit limit = { may ? 1024 : 3, 1024 };
+
+	assert_int_equal(prlimit(scene.pids[0], RLIMIT_NOFILE, &limit, NULL),
+			 0);
+}
+
+static void
+cut_live(off_t octets)
+{
+	int fd = openat(scene.directory, SEGMENT_LIVE, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, octets), 0);
+	close(fd);
+}
+
+/* Rotation fails for a while: a cut is said once, and not forgotten. */
+static void
+assert_rotates_in_the_end(bool is_emptied)
+{
+	struct segment before;
+
+	start(0);
+	until(is_there, SEGMENT_LIVE);
+	put("one\n");
+	round_trip();
+	before = segment_at(0);
+	let_open(false);
+	cut_live(is_emptied ? 0 : (off_t)before.octets - 2);
+	until_count("spool-failed call=rotate", 1);
+	put("two\n");
+	round_trip();
+	let_open(true);
+	until_count("reason=truncated", 1);
+	assert_int_equal(count_events("spool-truncated"), 1);
+}
+
+static void
+one_that_is_emptied_is_rotated_in_the_end(void **state)
+{
+	(void)state;
+	assert_rotates_in_the_end(true);
+}
+
+static void
+one_that_is_cut_short_is_rotated_in_the_end(void **state)
+{
+	(void)state;
+	assert_rotates_in_the_end(false);
+}
+
 /* The positions that readers have must not mean something else: it becomes
  * another segment. */
 static void
@@ -794,6 +849,8 @@ main(void)
 		IN_A_SPOOL(what_a_reader_has_not_passed_stays),
 		IN_A_SPOOL(a_reader_that_lost_its_place_holds_all_back),
 		IN_A_SPOOL(one_that_is_cut_short_is_rotated),
+		IN_A_SPOOL(one_that_is_cut_short_is_rotated_in_the_end),
+		IN_A_SPOOL(one_that_is_emptied_is_rotated_in_the_end),
 		IN_A_SPOOL(one_that_is_emptied_is_rotated_under_a_new_name),
 		IN_A_SPOOL(one_that_is_renamed_becomes_its_segment),
 		IN_A_SPOOL(one_that_is_deleted_is_made_anew),
