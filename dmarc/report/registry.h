@@ -9,8 +9,9 @@
  *
  * One file a reader, <spool>/readers/NAME, holding "UUID OFFSET\n" ("- 0\n"
  * before the first segment), replaced as a whole. The directory belongs to the
- * gate's group and is writable by it, since readers run as other users. A name
- * is of letters, digits, - and _.
+ * gate's group and is writable by it, since readers run as other users. They
+ * are trusted to change no file but their own, and to lock no segment: both
+ * need no more than what they have. A name is of letters, digits, - and _.
  */
 #ifndef DMARC_REPORT_REGISTRY_H
 #define DMARC_REPORT_REGISTRY_H

@@ -6,6 +6,7 @@
  *     verdict-20261128T194655.123456Z-UUID.log  rotated
  *     verdict-20261128T194655.123456Z-UUID.log.gz   the same, compressed
  *     readers/NAME                              see registry.h
+ *     .keeper                                   locked by the one keeper
  *
  * First line:  {"v":1,"segment":UUID,"opened":TIME,"previous":UUID|null,
  *               "gate":HOST}
@@ -99,7 +100,8 @@ int segment_list(int directory, struct segment **list, size_t *count);
  * Open verdict.log to append to it, with the shared lock; made first, with its
  * head, where there is none. A symbolic link, or anything but a plain file, is
  * refused (-ELOOP). The descriptor, close-on-exec, is the caller's; never
- * blocks on the lock.
+ * blocks on the lock. -EWOULDBLOCK: another program has locked the file, which
+ * whoever may read it can do; readers are trusted not to.
  */
 int segment_open(int directory, struct span gate);
 

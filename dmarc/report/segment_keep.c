@@ -12,14 +12,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+/* Who may read a file may lock it: readers must not lock out the keeper. */
+#define KEEPER ".keeper"
+
 /* --- rotating ----------------------------------------------------------- */
 
 int
 segment_keep(int directory)
 {
-	int fd = segment_file_directory(directory);
+	int fd = openat(directory, KEEPER,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+			0600);
 
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return segment_file_close(fd, -errno);
 	return fd;
 }

@@ -571,6 +571,38 @@ there_is_one_keeper(void **state)
 	close(keeper);
 }
 
+/* Readers may lock what they can open: not what the keeper needs. */
+static void
+a_locked_directory_locks_out_no_keeper(void **state)
+{
+	int reader = open(folder.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat status;
+	int keeper;
+
+	(void)state;
+	assert_int_equal(flock(reader, LOCK_EX), 0);
+	keeper = segment_keep(directory);
+	assert_true(keeper >= 0);
+	assert_int_equal(fstat(keeper, &status), 0);
+	assert_int_equal(status.st_mode & 077, 0);
+	close(keeper);
+	close(reader);
+}
+
+static void
+a_locked_live_one_is_told_from_others(void **state)
+{
+	int fd = open_live(), reader;
+
+	(void)state;
+	close(fd);
+	reader = openat(directory, SEGMENT_LIVE, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(reader, LOCK_EX), 0);
+	assert_int_equal(segment_open(directory, GATE), -EWOULDBLOCK);
+	close(reader);
+	close(open_live());
+}
+
 /* --- compressing ---------------------------------------------------------- */
 
 /* One rotated and closed segment of a line, and the live one. */
@@ -899,6 +931,8 @@ main(void)
 		IN_A_FOLDER(one_without_a_head_is_rotated_under_a_new_name),
 		IN_A_FOLDER(a_copy_of_an_old_one_gets_a_name_of_its_own),
 		IN_A_FOLDER(there_is_one_keeper),
+		IN_A_FOLDER(a_locked_directory_locks_out_no_keeper),
+		IN_A_FOLDER(a_locked_live_one_is_told_from_others),
 		IN_A_FOLDER(a_compressed_one_is_the_same_segment),
 		IN_A_FOLDER(unfinished_files_are_removed),
 		IN_A_FOLDER(a_rotation_cut_short_is_undone),
