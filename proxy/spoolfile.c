@@ -3,7 +3,8 @@
  * spoolfile: the worker's side of the verdict log.
  *
  * Opening is done by plain system calls: it happens when a segment is rotated,
- * and waits for nothing but, where verdict.log is not there, for its making.
+ * and waits for nothing but, at the start and where verdict.log is not there,
+ * for its making.
  */
 #include "proxy/spoolfile.h"
 
@@ -27,6 +28,18 @@ say_failed(const char *call, int error)
 {
 	log_printf(EVENT_SPOOL_FAILED, "call=%s error=\"%s\"", call,
 		   strerror(-error));
+}
+
+/* Workers share the lock, and the keeper takes it for old segments only. */
+static void
+say_not_open(int error)
+{
+	if (error == -EWOULDBLOCK)
+		log_event(EVENT_SPOOL_FAILED,
+			  SPAN_LIT("call=open error=\"locked by another "
+				   "program\""));
+	else
+		say_failed("open", error);
 }
 
 /* Whether a file ends in half a line: its writer was killed. Another one may
@@ -78,7 +91,7 @@ move_on(struct spoolfile *file)
 		return; /* a slow disk: at the next tick */
 	fd = segment_open(file->setup.directory, file->setup.gate);
 	if (fd < 0 && fd != file->open_error)
-		say_failed("open", fd);
+		say_not_open(fd);
 	file->open_error = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return;
@@ -94,7 +107,7 @@ move_on(struct spoolfile *file)
 static void
 update_full(struct spoolfile *file)
 {
-	bool is_full = file->has_failed || file->is_low;
+	bool is_full = file->has_failed || file->is_low || file->fd < 0;
 
 	if (is_full != file->is_full)
 		log_printf(is_full ? EVENT_SPOOL_FULL : EVENT_SPOOL_WORKS,
@@ -298,20 +311,17 @@ say_lost(struct spoolfile *file)
 	file->lost_said = file->lost_count;
 }
 
-/* Whether verdict.log is another file. If somebody has renamed ours there is
- * none until the keeper makes one: who made one before would hide from it that
- * ours is the one to come before. */
+/* Whether verdict.log is another file. If somebody has renamed or deleted ours
+ * there is none until the keeper makes one: who made one before would hide from
+ * it that ours is the one to come before, and would wait for the disk. */
 static bool
 is_stale(const struct spoolfile *file)
 {
-	struct stat status;
-
 	if (file->fd < 0)
 		return true;
 	if (segment_is_live(file->setup.directory, file->fd))
 		return false;
-	return faccessat(file->setup.directory, SEGMENT_LIVE, F_OK, 0) == 0 ||
-	       fstat(file->fd, &status) != 0 || status.st_nlink == 0;
+	return faccessat(file->setup.directory, SEGMENT_LIVE, F_OK, 0) == 0;
 }
 
 void

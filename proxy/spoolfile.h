@@ -7,7 +7,8 @@
  * never mix; those of one worker are written one after the other. About once a
  * second it is looked whether verdict.log still is this file; if not, the
  * worker moves on to the one that is, between two lines. Where that cannot be
- * opened it goes on with the old one and tries again.
+ * opened, or is not there, it goes on with the old one and tries again: once
+ * one was open, only the keeper makes a new one.
  *
  * A write that was cut short (a full disk) leaves a torn line. Its rest is
  * never sent, since another worker may have written behind it by now: it has

@@ -445,8 +445,9 @@ it_goes_on_with_the_old_one_while_there_is_no_new(void **state)
 	scene_end(&scene);
 }
 
+/* … by the keeper: it takes listing the directory, and syncs. */
 static void
-one_that_was_deleted_is_made_anew(void **state)
+one_that_was_deleted_is_made_anew_by_others(void **state)
 {
 	struct scene scene;
 
@@ -454,6 +455,9 @@ one_that_was_deleted_is_made_anew(void **state)
 	scene_make(&scene);
 	assert_int_equal(appended(&scene, "one\n"), 0);
 	unlinkat(scene.directory, SEGMENT_LIVE, 0);
+	tick(&scene);
+	assert_int_equal(faccessat(scene.directory, SEGMENT_LIVE, F_OK, 0), -1);
+	close(segment_open(scene.directory, GATE));
 	tick(&scene);
 	assert_int_equal(appended(&scene, "two\n"), 0);
 	assert_log(&scene, "two\n");
@@ -626,6 +630,7 @@ without_a_file_lines_fail_until_there_is_one(void **state)
 	scene_folder(&scene);
 	assert_int_equal(mkdirat(scene.directory, SEGMENT_LIVE, 0700), 0);
 	scene_start(&scene, 0);
+	assert_true(scene.file.is_full);
 	assert_int_equal(appended(&scene, "one\n"), -ELOOP);
 	tick(&scene);
 	assert_int_equal(appended(&scene, "two\n"), -ELOOP);
@@ -652,7 +657,7 @@ main(void)
 		cmocka_unit_test(what_is_left_behind_is_synced_first),
 		cmocka_unit_test(
 			it_goes_on_with_the_old_one_while_there_is_no_new),
-		cmocka_unit_test(one_that_was_deleted_is_made_anew),
+		cmocka_unit_test(one_that_was_deleted_is_made_anew_by_others),
 		cmocka_unit_test(behind_a_torn_line_it_begins_with_a_line_end),
 		cmocka_unit_test(a_torn_line_stays_torn),
 		cmocka_unit_test(how_many_were_lost_is_told_once_there_is_room),
