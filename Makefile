@@ -66,8 +66,9 @@ REPORT = $(wildcard dmarc/report/*.c)
 PROXY = $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 CTL = $(wildcard proxy/ctl/*.c)
 # Test programs, one a file; what else lies beside them is shared by them.
-TEST_FILES = $(foreach d,unit suites replay,$(wildcard tests/$(d)/test_*.c))
-TEST_SHARED = $(filter-out $(TEST_FILES),$(foreach d,unit suites replay, \
+TEST_FOLDERS = unit suites replay sim
+TEST_FILES = $(foreach d,$(TEST_FOLDERS),$(wildcard tests/$(d)/test_*.c))
+TEST_SHARED = $(filter-out $(TEST_FILES),$(foreach d,$(TEST_FOLDERS), \
 	$(wildcard tests/$(d)/*.c)))
 FUZZ_FILES = $(wildcard tests/fuzz/fuzz_*.c)
 # Of these, the ones that need more than the pure layers.
@@ -182,7 +183,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay wire docs lint e2e kill
+LAYERS = unit suites replay sim wire docs lint e2e kill
 INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
@@ -199,6 +200,11 @@ replay: ## the dialogue scripts alone
 wire: ## the dialogue scripts on real sockets
 	$(again) all tests
 	@$(RUN) wire
+# Without N and SEED it is the layer of check, which plants bugs as well.
+sim: ## the simulator alone; N=sessions, SEED=where to begin
+	$(again) all tests
+	@$(if $(N)$(SEED),$(BUILD)/tests/sim/test_sim $(N:%=-n %) \
+		$(SEED:%=-s %),$(RUN) sim)
 docs: ## the tests of the manuals and README alone
 	$(again) all manuals
 	@$(RUN) docs
@@ -283,6 +289,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	wire docs e2e kill asan fuzz fuzz-short coverage bench lint lint-now \
+	sim wire docs e2e kill asan fuzz fuzz-short coverage bench lint lint-now \
 	install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

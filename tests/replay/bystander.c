@@ -203,6 +203,9 @@ follow_client(struct stage *stage, struct span octets)
 		return;
 	if (stage->props.conf->is_normalising)
 		letter_normalise(letter);
+	/* Of one that is far too large the end is never read. */
+	if (letter->message.n > 2 * stage->props.conf->message_size_max)
+		return;
 	stage->data_ends++;
 	stage->is_reply_due = stage->is_line_due = true;
 	stage->is_taken = stage->has_arrived = false;

@@ -324,6 +324,8 @@ end(struct stage *stage)
 static void
 log_event_name_down(struct stage *stage, const struct session_action *action)
 {
+	if (stage->is_simulated && action->event == EVENT_STALLED)
+		stage_fail(stage, "the session calls itself stalled");
 	if (!stage->is_simulated) {
 		assert(stage->event_count < STAGE_EVENTS_MAX);
 		stage->events[stage->event_count++] = action->event;

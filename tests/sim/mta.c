@@ -1,0 +1,816 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A backend: does what an MTA does with commands, by its own mind and luck,
+ * and keeps account of the messages that it has taken, whether or not it
+ * could say so.
+ *
+ * Local parts of recipients that start with "bad" are refused, with "busy"
+ * deferred; all others are good.
+ */
+#include "tests/sim/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define SLEEP_US_MAX UINT64_C(1200000000) /* longer than every time-out */
+#define ENVELOPE_MAX 4096
+#define READ_MAX 20000
+
+static struct party *
+party(struct world *world, enum session_side side)
+{
+	return &world->stage.party[side];
+}
+
+static bool
+one_in(struct world *world, unsigned n)
+{
+	return world_below(world, n) == 0;
+}
+
+void
+mta_init(struct world *world)
+{
+	for (enum session_side side = 0; side < SIDE_COUNT; side++) {
+		world->mta[side] = (struct mta){ 0 };
+		buf_init(&world->mta[side].recipients, ENVELOPE_MAX);
+	}
+}
+
+void
+mta_fini(struct world *world)
+{
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		buf_fini(&world->mta[side].recipients);
+}
+
+/* --- hearing --- */
+
+static struct span
+unread(struct world *world, enum session_side side)
+{
+	const struct heard *heard = &party(world, side)->heard;
+
+	return span_after(buf_span(&heard->octets), heard->at);
+}
+
+static void
+read_on(struct world *world, enum session_side side, size_t n)
+{
+	struct heard *heard = &party(world, side)->heard;
+
+	heard->at += n;
+	if (heard->at < heard->octets.n)
+		return;
+	buf_reset(&heard->octets);
+	heard->at = 0;
+}
+
+static void
+forget_envelope(struct mta *mta)
+{
+	mta->has_sender = false;
+	mta->count = 0;
+	buf_reset(&mta->recipients);
+}
+
+/* --- taking a message --- */
+
+static bool
+is_diverted(struct world *world)
+{
+	struct span added = world->stage.change.added;
+	struct span field;
+
+	while ((field = letter_field(&added)).n > 0)
+		if (span_equal(letter_field_name(field),
+			       world->scenario->props.conf->quarantine
+				       .original_header))
+			return true;
+	return false;
+}
+
+/* Whom the message is for, as the sender knows it. */
+static void
+append_expected(struct world *world, const struct post *post, struct buf *text)
+{
+	struct span recipient =
+		world->scenario->props.conf->quarantine.recipient;
+	bool is_elsewhere = recipient.n > 0 && is_diverted(world);
+
+	for (unsigned i = 0; i < post->count && !is_elsewhere; i++) {
+		unsigned at = (world->sender.first_recipient + i) % post->count;
+
+		if (world->sender.is_good[at])
+			buf_printf(text, "%s ", post->recipients[at].address);
+	}
+	if (is_elsewhere) {
+		buf_append(text, recipient);
+		buf_append(text, SPAN_LIT(" "));
+	}
+}
+
+/* It is in the queue, and stays there whatever comes. */
+static void
+take(struct world *world, struct mta *mta)
+{
+	struct post *post = mta->post;
+	struct buf expected;
+
+	buf_init(&expected, ENVELOPE_MAX);
+	append_expected(world, post, &expected);
+	if (!span_equal(buf_span(&expected), buf_span(&mta->recipients)))
+		stage_fail(&world->stage,
+			   "a message for %.*s was handed over for %.*s",
+			   (int)expected.n, (const char *)expected.p,
+			   (int)mta->recipients.n,
+			   (const char *)buf_span(&mta->recipients).p);
+	buf_fini(&expected);
+	for (unsigned i = 0; i < post->count; i++)
+		if (world->sender.is_good[i])
+			post->recipients[i].copies++;
+	if (++world->sender.copies > 1)
+		stage_fail(&world->stage,
+			   "one end of data has made two copies");
+	forget_envelope(mta);
+	stage_note(&world->stage, "! the message is taken");
+}
+
+/* All of the message is with it, or on its way. */
+static bool
+has_whole(struct world *world, enum session_side side)
+{
+	const struct letter *letter = &party(world, side)->letter;
+
+	return letter->number > world->mta[side].letters && letter->has_ended;
+}
+
+void
+mta_finish(struct world *world)
+{
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
+		struct mta *mta = &world->mta[side];
+
+		if (!mta->is_here || mta->state != MTA_CONTENT ||
+		    mta->opinion != OPINION_YES || !has_whole(world, side))
+			continue;
+		mta->opinion = OPINION_DONE;
+		take(world, mta);
+	}
+}
+
+/* Octets that were on their way when the connection died may still arrive. */
+static void
+leave(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	bool has_all = mta->state == MTA_CONTENT && has_whole(world, side);
+
+	if (has_all && (mta->opinion == OPINION_YES ||
+			(mta->opinion == OPINION_NONE &&
+			 world_fault(world, FAULT_LATE_ACCEPTANCE))))
+		take(world, mta);
+	mta->is_here = false;
+	party(world, side)->is_stalled = false;
+}
+
+/* --- saying --- */
+
+static void
+hang_up(struct world *world, enum session_side side, int error)
+{
+	struct mta *mta = &world->mta[side];
+
+	/* As good as its word. */
+	if (mta->state == MTA_CONTENT && mta->opinion == OPINION_YES &&
+	    has_whole(world, side)) {
+		mta->opinion = OPINION_DONE;
+		take(world, mta);
+	}
+	mta->state = MTA_LOST;
+	stage_hang_up(&world->stage, side, error);
+}
+
+static void
+say(struct world *world, enum session_side side, const char *text)
+{
+	stage_say(&world->stage, side, span_cstr(text));
+}
+
+static void
+say_garbage(struct world *world, enum session_side side)
+{
+	static const char *const garbage[] = {
+		"hello\r\n",
+		"25\r\n",
+		"250\n",
+		"999 what\r\n",
+		"250-a\r\n550 b\r\n",
+		"\r\n",
+		"250 a\rb\r\n",
+		"250 \x01\r\n",
+		"2500 Ok\r\n",
+		"\xff\xfe\r\n",
+		"150 wait\r\n",
+		"250 bad \xff utf8\r\n",
+	};
+
+	say(world, side, garbage[world_below(world, 12)]);
+}
+
+static void
+say_endlessly(struct world *world, enum session_side side)
+{
+	world->mta[side].state = MTA_LOST;
+	for (unsigned i = 0; i < 2000; i++)
+		say(world, side,
+		    "250-and so on, and so on, and so on, and so "
+		    "on, and so on, and so on, and so on\r\n");
+}
+
+/* Whatever follows is not understood. */
+static void
+say_nonsense(struct world *world, enum session_side side)
+{
+	world->mta[side].state = MTA_LOST;
+	say(world, side, "354 Go ahead, whatever it is\r\n");
+}
+
+static void
+say_goodbye(struct world *world, enum session_side side)
+{
+	say(world, side, "421 4.3.2 Service is closing\r\n");
+	if (world->mta[side].opinion == OPINION_NONE)
+		world->mta[side].opinion = OPINION_NO;
+	world->mta[side].is_leaving = true;
+}
+
+/* In one line or in several. */
+static void
+say_reply(struct world *world, enum session_side side, const char *text)
+{
+	char line[256];
+	size_t n = strlen(text);
+
+	if (one_in(world, 8)) {
+		snprintf(line, sizeof(line), "%.3s-first\r\n%.3s-\r\n", text,
+			 text);
+		say(world, side, line);
+	}
+	if (world_fault(world, FAULT_REPLY_TORN)) {
+		stage_say(&world->stage, side,
+			  span_make(text, 1 + world_below(world, (unsigned)n)));
+		world->mta[side].is_leaving = true;
+		return;
+	}
+	snprintf(line, sizeof(line), "%s\r\n", text);
+	say(world, side, line);
+	/* One lie a connection: two of them may make up for one another. */
+	if (!world->mta[side].has_lied &&
+	    world_fault(world, FAULT_REPLY_EXTRA)) {
+		world->mta[side].has_lied = true;
+		say(world, side, line);
+	}
+}
+
+/* An answer that may be everything but what it should be. */
+static void
+answer(struct world *world, enum session_side side, const char *text)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (!mta->has_lied && world_fault(world, FAULT_REPLY_MISSING)) {
+		mta->has_lied = true;
+		return;
+	}
+	if (world_fault(world, FAULT_REPLY_GARBAGE))
+		say_garbage(world, side);
+	else if (world_fault(world, FAULT_REPLY_ENDLESS))
+		say_endlessly(world, side);
+	else if (world_fault(world, FAULT_REPLY_421))
+		say_goodbye(world, side);
+	else if (mta->state != MTA_CONTENT &&
+		 world_fault(world, FAULT_REPLY_CLASS_3))
+		say_nonsense(world, side);
+	else
+		say_reply(world, side, text);
+}
+
+static void
+answer_if(struct world *world, enum session_side side, bool is_refused,
+	  const char *refusal, const char *text)
+{
+	answer(world, side, is_refused ? refusal : text);
+}
+
+/* --- commands --- */
+
+static void
+say_keywords(struct world *world, enum session_side side, bool has_xclient)
+{
+	static const struct {
+		enum extension extension;
+		const char *line;
+	} keywords[] = {
+		{ EXTENSION_PIPELINING, "250-PIPELINING\r\n" },
+		{ EXTENSION_SIZE, "250-SIZE 1000000\r\n" },
+		{ EXTENSION_8BITMIME, "250-8BITMIME\r\n" },
+		{ EXTENSION_SMTPUTF8, "250-SMTPUTF8\r\n" },
+		{ EXTENSION_DSN, "250-DSN\r\n" },
+	};
+	struct mta *mta = &world->mta[side];
+
+	say(world, side, "250-mta.example\r\n");
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if ((mta->offered & EXTENSION_BIT(keywords[i].extension)) != 0)
+			say(world, side, keywords[i].line);
+	if (has_xclient)
+		say(world, side, "250-XCLIENT NAME ADDR PORT HELO LOGIN\r\n");
+	answer(world, side, "250 ENHANCEDSTATUSCODES");
+}
+
+static void
+hear_hello(struct world *world, enum session_side side, struct span line)
+{
+	struct mta *mta = &world->mta[side];
+	bool is_own = span_equal(line, SPAN_LIT("EHLO gate.example"));
+	bool has_xclient =
+		mta->conf->identity == IDENTITY_XCLIENT && !mta->is_identified;
+
+	forget_envelope(mta);
+	if (!is_own && !span_equal(line, span_cstr(world->sender.hello)))
+		stage_fail(&world->stage, "a greeting that nobody said: %.*s",
+			   (int)line.n, (const char *)line.p);
+	if (is_own && world_fault(world, FAULT_IDENTITY_REFUSED)) {
+		mta->is_closed_to = true;
+		answer(world, side, "550 5.7.1 Not you");
+		return;
+	}
+	if (world_fault(world, FAULT_HELLO_REFUSED)) {
+		mta->is_closed_to |= is_own;
+		answer(world, side, "550 5.7.1 No");
+		return;
+	}
+	if (has_xclient && world_fault(world, FAULT_IDENTITY_NOT_OFFERED)) {
+		mta->is_closed_to = true;
+		has_xclient = false;
+	}
+	mta->has_greeted = true;
+	mta->offered = 0;
+	if (span_starts(line, SPAN_LIT("HELO"))) {
+		answer(world, side, "250 mta.example");
+		return;
+	}
+	mta->offered = world->offers[party(world, side)->backend];
+	if (world_fault(world, FAULT_KEYWORDS_SHRINK))
+		mta->offered &= (unsigned)stage_draw(&world->stage);
+	say_keywords(world, side, has_xclient);
+}
+
+static void
+hear_xclient(struct world *world, enum session_side side, struct span line)
+{
+	struct mta *mta = &world->mta[side];
+	char wanted[64];
+
+	snprintf(wanted, sizeof(wanted), " ADDR=%s ", world->client);
+	if (memmem(line.p, line.n, wanted, strlen(wanted)) == NULL)
+		stage_fail(&world->stage, "the client is not %.*s", (int)line.n,
+			   (const char *)line.p);
+	if (world_fault(world, FAULT_IDENTITY_REFUSED)) {
+		mta->is_closed_to = true;
+		answer(world, side,
+		       one_in(world, 2) ? "550 5.7.1 Not you" : "250 Maybe");
+		return;
+	}
+	mta->is_identified = true;
+	mta->has_greeted = false;
+	mta->offered = 0;
+	answer(world, side, "220 mta.example ESMTP");
+}
+
+/* Parameters belong to keywords that this connection has. */
+static void
+check_parameters(struct world *world, const struct mta *mta, struct span line,
+		 bool is_rcpt)
+{
+	size_t n = span_find(line, '>');
+
+	line = n < line.n ? span_after(line, n + 1) : SPAN_NONE;
+	while (line.n > 0) {
+		struct span word = span_first(line, span_find(line, ' '));
+		struct span keyword = span_first(word, span_find(word, '='));
+
+		line = span_after(line, word.n < line.n ? word.n + 1 : word.n);
+		if (keyword.n > 0 &&
+		    !extension_has_parameter(mta->offered, is_rcpt, keyword))
+			stage_fail(&world->stage,
+				   "%.*s, which the backend has not offered",
+				   (int)keyword.n, (const char *)keyword.p);
+	}
+}
+
+static void
+hear_mail(struct world *world, enum session_side side, struct span line)
+{
+	struct mta *mta = &world->mta[side];
+	bool is_lax = world->is_lax[party(world, side)->backend];
+
+	check_parameters(world, mta, line, false);
+	if (mta->is_closed_to || !mta->is_identified)
+		stage_fail(&world->stage, "mail for a backend that does not "
+					  "know who the client is");
+	if (!mta->has_greeted || (mta->has_sender && !is_lax)) {
+		answer(world, side, "503 5.5.1 Not now");
+		return;
+	}
+	if (world_fault(world, FAULT_SENDER_REFUSED)) {
+		answer(world, side,
+		       one_in(world, 2) ? "550 5.1.8 Not from you"
+					: "451 4.1.8 Maybe later");
+		return;
+	}
+	mta->has_sender = true;
+	mta->post = world->sender.post;
+	answer(world, side, "250 2.1.0 Ok");
+}
+
+static void
+hear_recipient(struct world *world, enum session_side side, struct span line)
+{
+	struct mta *mta = &world->mta[side];
+	struct span address = span_after(line, sizeof("RCPT TO:<") - 1);
+
+	check_parameters(world, mta, line, true);
+	address = span_first(address, span_find(address, '>'));
+	if (!mta->has_sender) {
+		answer(world, side, "503 5.5.1 MAIL first");
+	} else if (span_starts(address, SPAN_LIT("bad"))) {
+		answer(world, side, "550 5.1.1 Nobody of that name");
+	} else if (span_starts(address, SPAN_LIT("busy"))) {
+		answer(world, side, "450 4.2.1 Try again later");
+	} else if (world_fault(world, FAULT_RECIPIENT_REFUSED)) {
+		answer(world, side,
+		       one_in(world, 2) ? "550 5.1.1 Not any more"
+					: "450 4.2.1 Not just now");
+	} else {
+		mta->count++;
+		buf_append(&mta->recipients, address);
+		buf_append(&mta->recipients, SPAN_LIT(" "));
+		answer(world, side, "250 2.1.5 Ok");
+	}
+}
+
+static void
+hear_data(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (mta->count == 0) {
+		answer(world, side, "554 5.5.1 No recipients");
+	} else if (world_fault(world, FAULT_DATA_REFUSED)) {
+		answer(world, side,
+		       one_in(world, 2) ? "554 5.7.1 No" : "451 4.3.0 Later");
+	} else {
+		mta->state = MTA_CONTENT;
+		mta->opinion = OPINION_NONE;
+		mta->end = 2; /* as behind a CR LF */
+		mta->letters = party(world, side)->letter.number;
+		answer(world, side, "354 Go ahead");
+	}
+}
+
+/* What stands behind a command before it is answered. */
+static void
+check_order(struct world *world, enum session_side side, struct span line,
+	    size_t behind)
+{
+	const struct mta *mta = &world->mta[side];
+	bool may_follow =
+		(mta->offered & EXTENSION_BIT(EXTENSION_PIPELINING)) != 0 &&
+		(span_starts(line, SPAN_LIT("MAIL")) ||
+		 span_starts(line, SPAN_LIT("RCPT")) ||
+		 span_starts(line, SPAN_LIT("RSET")));
+
+	/* Who answers twice has said that it may. */
+	if (behind > 0 && !may_follow && !mta->has_lied)
+		stage_fail(&world->stage,
+			   "%.*s: another command follows before the answer",
+			   (int)line.n, (const char *)line.p);
+}
+
+static void
+hear_command(struct world *world, enum session_side side, struct span line)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (span_starts(line, SPAN_LIT("EHLO ")) ||
+	    span_starts(line, SPAN_LIT("HELO "))) {
+		hear_hello(world, side, line);
+	} else if (span_starts(line, SPAN_LIT("XCLIENT "))) {
+		hear_xclient(world, side, line);
+	} else if (span_starts(line, SPAN_LIT("MAIL FROM:<"))) {
+		hear_mail(world, side, line);
+	} else if (span_starts(line, SPAN_LIT("RCPT TO:<"))) {
+		hear_recipient(world, side, line);
+	} else if (span_equal(line, SPAN_LIT("DATA"))) {
+		hear_data(world, side);
+	} else if (span_equal(line, SPAN_LIT("RSET"))) {
+		bool is_refused = world_fault(world, FAULT_RESET_REFUSED);
+
+		if (!is_refused)
+			forget_envelope(mta);
+		answer_if(world, side, is_refused, "451 4.3.0 No",
+			  "250 2.0.0 Ok");
+	} else if (span_equal(line, SPAN_LIT("QUIT"))) {
+		mta->state = MTA_LOST;
+	} else {
+		stage_fail(&world->stage, "no command: %.*s", (int)line.n,
+			   (const char *)line.p);
+	}
+}
+
+/* --- content --- */
+
+/* Octets up to the final dot, as far as they are there. */
+static size_t
+find_end(struct mta *mta, struct span octets)
+{
+	static const uint8_t end[] = { '\r', '\n', '.', '\r', '\n' };
+
+	for (size_t i = 0; i < octets.n; i++) {
+		if (octets.p[i] == end[mta->end])
+			mta->end++;
+		else
+			mta->end = octets.p[i] == '\r' ? 1 : 0;
+		if (mta->end == sizeof(end))
+			return i + 1;
+	}
+	return octets.n;
+}
+
+static void
+answer_early(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (mta->opinion != OPINION_NONE)
+		return;
+	if (world_fault(world, FAULT_EARLY_YES)) {
+		mta->opinion = OPINION_YES;
+		say(world, side, "250 2.0.0 I have seen enough\r\n");
+	} else if (world_fault(world, FAULT_EARLY_NO)) {
+		mta->opinion = OPINION_NO;
+		say(world, side,
+		    one_in(world, 2) ? "552 5.3.4 That will do\r\n"
+				     : "451 4.3.0 No room any more\r\n");
+	}
+}
+
+/* It was taken; whoever says goodbye now would say that it was not. */
+static void
+answer_taken(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	take(world, mta);
+	if (world_fault(world, FAULT_FINAL_LOST))
+		hang_up(world, side, -ECONNRESET);
+	else if (world_fault(world, FAULT_REPLY_GARBAGE))
+		say_garbage(world, side);
+	else
+		say_reply(world, side, "250 2.0.0 Queued");
+}
+
+/* Without an opinion until now. */
+static void
+answer_final(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (world_fault(world, FAULT_FINAL_4XX)) {
+		forget_envelope(mta);
+		say_reply(world, side, "451 4.3.0 The disk is full");
+	} else if (world_fault(world, FAULT_FINAL_5XX)) {
+		forget_envelope(mta);
+		say_reply(world, side, "554 5.7.1 Spam");
+	} else if (world_fault(world, FAULT_FINAL_421)) {
+		say_goodbye(world, side);
+	} else {
+		answer_taken(world, side);
+	}
+}
+
+static void
+end_content(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	mta->state = MTA_COMMANDS;
+	switch (mta->opinion) {
+	case OPINION_NONE:
+		if (unread(world, side).n > 0)
+			stage_fail(&world->stage, "something stands behind "
+						  "the end of the data");
+		answer_final(world, side);
+		return;
+	case OPINION_YES:
+		mta->opinion = OPINION_DONE;
+		take(world, mta);
+		return;
+	case OPINION_DONE:
+		return;
+	case OPINION_NO:
+		mta->state = MTA_LOST;
+		return;
+	}
+}
+
+static void
+read_content(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct span octets = unread(world, side);
+	size_t n = octets.n;
+
+	if (n > READ_MAX)
+		n = READ_MAX;
+	/* What it has read has left: so it has not read all of that before
+	 * the gate was told. */
+	if (party(world, side)->is_sending && n == octets.n)
+		n--;
+	if (n > 0 && one_in(world, 4))
+		n = 1 + world_below(world, (unsigned)n);
+	n = find_end(mta, span_first(octets, n));
+	read_on(world, side, n);
+	if (mta->end < 5)
+		answer_early(world, side);
+	else
+		end_content(world, side);
+}
+
+/* --- the connection --- */
+
+static void
+begin(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct party *now = party(world, side);
+	const struct conf_backend *conf =
+		&world->scenario->props.conf->backends[now->backend];
+	bool is_proxy = conf->identity == IDENTITY_PROXY_V1 ||
+			conf->identity == IDENTITY_PROXY_V2;
+	struct buf recipients = mta->recipients;
+
+	buf_reset(&recipients);
+	*mta = (struct mta){
+		.connection = now->connections,
+		.is_here = true,
+		.state = is_proxy ? MTA_PROXY : MTA_BANNER,
+		.conf = conf,
+		.is_identified = conf->identity == IDENTITY_NONE,
+		.recipients = recipients,
+	};
+	if (world_fault(world, FAULT_CONNECT_REFUSED))
+		now->refusals = 1;
+	else if (world_fault(world, FAULT_CONNECT_HANGS))
+		now->is_hanging = true;
+}
+
+void
+mta_look(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct party *now = party(world, side);
+
+	if (mta->is_here &&
+	    (!now->is_open || mta->connection != now->connections))
+		leave(world, side);
+	if (mta->is_here)
+		return;
+	buf_reset(&now->heard.octets);
+	now->heard.at = 0;
+	if (now->is_open)
+		begin(world, side);
+}
+
+static void
+say_banner(struct world *world, enum session_side side)
+{
+	world->mta[side].state = MTA_COMMANDS;
+	if (world_fault(world, FAULT_BANNER_REFUSED))
+		say(world, side, "554 5.3.2 No service here\r\n");
+	else if (world_fault(world, FAULT_BANNER_BUSY))
+		say_goodbye(world, side);
+	else
+		answer(world, side, "220 mta.example ESMTP");
+}
+
+/* The PROXY header, whole: who is it? */
+static bool
+read_proxy_header(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct span octets = unread(world, side);
+	bool is_binary = mta->conf->identity == IDENTITY_PROXY_V2;
+	size_t n = is_binary ? 28 : span_find(octets, '\n') + 1;
+	char wanted[100];
+	struct ip ip;
+
+	if (octets.n < n)
+		return false;
+	snprintf(wanted, sizeof(wanted), "PROXY TCP4 %s 198.51.100.25 ",
+		 world->client);
+	ip_parse(span_cstr(world->client), &ip);
+	if (is_binary ? memcmp(octets.p + 16, ip.octets, 4) != 0
+		      : !span_starts(octets, span_cstr(wanted)))
+		stage_fail(&world->stage, "the PROXY header does not speak of "
+					  "the client");
+	read_on(world, side, n);
+	mta->is_identified = true;
+	mta->state = MTA_BANNER;
+	return true;
+}
+
+static bool
+read_something(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct span octets = unread(world, side);
+	char line[1024];
+	size_t n;
+
+	if (octets.n == 0)
+		return false;
+	if (mta->state == MTA_PROXY)
+		return read_proxy_header(world, side);
+	if (mta->state == MTA_CONTENT) {
+		read_content(world, side);
+		return true;
+	}
+	n = span_find(octets, '\n');
+	if (n == octets.n || n == 0 || n > sizeof(line)) {
+		stage_fail(&world->stage, "half a command was sent");
+		return false;
+	}
+	memcpy(line, octets.p, n - 1);
+	read_on(world, side, n + 1);
+	check_order(world, side, span_make(line, n - 1), octets.n - n - 1);
+	hear_command(world, side, span_make(line, n - 1));
+	return true;
+}
+
+/* Out of the blue. */
+static bool
+misbehave(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct party *now = party(world, side);
+
+	if (world_fault(world, FAULT_BACKEND_RESETS) ||
+	    (unread(world, side).n > 1000 &&
+	     world_fault(world, FAULT_SHORT_WRITE))) {
+		hang_up(world, side, -ECONNRESET);
+	} else if (now->unsaid.n == 0 &&
+		   world_fault(world, FAULT_BACKEND_CLOSES)) {
+		hang_up(world, side, 0);
+	} else if (world_fault(world, FAULT_GOODBYE)) {
+		say_goodbye(world, side);
+	} else if (world_fault(world, FAULT_BACKEND_STALLS)) {
+		now->is_stalled = true;
+		world_sleep(world, &mta->wakes_us, SLEEP_US_MAX);
+	} else if (unread(world, side).n > 0 &&
+		   world_fault(world, FAULT_REPLY_LATE)) {
+		world_sleep(world, &mta->wakes_us, SLEEP_US_MAX);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool
+mta_step(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	struct party *now = party(world, side);
+
+	if (!mta->is_here || !now->is_up || now->has_ended ||
+	    mta->wakes_us > world->stage.now_us)
+		return false;
+	now->is_stalled = false;
+	if (mta->is_leaving) {
+		if (now->unsaid.n > 0)
+			return false;
+		hang_up(world, side, one_in(world, 2) ? 0 : -ECONNRESET);
+		return true;
+	}
+	if (misbehave(world, side))
+		return true;
+	if (mta->state == MTA_LOST)
+		return false;
+	if (mta->state == MTA_BANNER) {
+		say_banner(world, side);
+		return true;
+	}
+	return read_something(world, side);
+}

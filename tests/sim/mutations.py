@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bugs to be planted into the gate, each of which the simulator must find.
+
+A row is a name, what the bug breaks, and one or more edits: a file, a text
+that stands there exactly once, and what is to stand there instead. When the
+text has changed, write the bug anew: it is what the row is about.
+"""
+
+from dataclasses import dataclass
+
+from mutate import Edit
+
+
+@dataclass(frozen=True)
+class Mutation:
+    name: str
+    breaks: str
+    edits: tuple
+
+
+def bug(name, breaks, *edits):
+    return Mutation(name, breaks, tuple(Edit(*edit) for edit in edits))
+
+
+BACKEND, BODY, DATA = "proxy/backend.c", "proxy/body.c", "smtp/data.c"
+DECISION, DELIVERY = "proxy/decision.c", "proxy/delivery.c"
+DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
+SESSION = "proxy/session.c"
+
+MUTATIONS = (
+    # Promise 2: nothing is accepted before the backend has.
+    bug("yes-before-the-backend", "250 goes out when the message is encoded",
+        (DELIVERY,
+         "\t\t\tdelivery->step = DELIVERY_FINAL;\n\t\t\treturn;\n",
+         "\t\t\tdelivery->step = DELIVERY_FINAL;\n"
+         "\t\t\tfinish_own(session, \"relay\", \"early\", 250, \"2.0.0\",\n"
+         "\t\t\t\t   SPAN_LIT(\"Queued\"));\n\t\t\treturn;\n")),
+    bug("yes-in-mid-content", "a backend's 2xx to half a message is believed",
+        (DELIVERY,
+         "\t    (is_early && reply_class(reply->code) == 2)) {",
+         "\t    false) {")),
+    bug("yes-before-the-end-has-left", "what is encoded counts as handed over",
+        (DELIVERY, "\tbool is_early = !session->delivery.is_sent;",
+         "\tbool is_early = session->delivery.step != DELIVERY_FINAL;")),
+    bug("yes-while-the-end-is-leaving", "a yes does not wait for the end",
+        (EVENTS, "\t       !delivery_is_deaf(session, side) &&\n", ""),
+        (DELIVERY, "\tbool is_early = !session->delivery.is_sent;",
+         "\tbool is_early = session->delivery.step != DELIVERY_FINAL ||\n"
+         "\t\t\tsession->out[side].n > 0;")),
+    bug("no-becomes-yes", "a refusal of the backend is recorded as accepted",
+        (DELIVERY,
+         "\tbool is_accepted = reply_class(reply->code) == 2;",
+         "\tbool is_accepted = reply_class(reply->code) != 5;")),
+    bug("second-delivery-behind-the-dot",
+        "a diversion whose end is uncertain is tried in another way",
+        (DELIVERY,
+         "\tif (session->delivery.action == ACTION_DIVERT &&\n"
+         "\t    session->delivery.step != DELIVERY_FINAL)\n",
+         "\tif (session->delivery.action == ACTION_DIVERT)\n")),
+
+    # The envelope.
+    bug("lost-rset", "a refused mail stays with the backend",
+        (DELIVERY,
+         "\tif (session->phase != PHASE_SPOOLING)\n"
+         "\t\tsession_drop_envelope(session);\n",
+         "\tif (session->phase != PHASE_SPOOLING)\n"
+         "\t\tbackend_forget(&session->backend);\n")),
+    bug("lost-rset-by-the-client", "RSET is answered and nothing is reset",
+        (DIALOGUE,
+         "drop_mail(struct session *session)\n{\n"
+         "\tsession_drop_envelope(session);\n",
+         "drop_mail(struct session *session)\n{\n"
+         "\tbackend_forget(&session->backend);\n")),
+    bug("replay-without-recipients",
+        "after a reconnect refused recipients are forgotten",
+        (DELIVERY,
+         "\t\telse\n\t\t\tbackend_refused(\n\t\t\t\tleg, &answer->reply,\n"
+         "\t\t\t\t\"it refuses a recipient it took before\");\n", ""),
+        (BACKEND, " && backend->acked == envelope->accepted;", ";")),
+    bug("replay-without-keywords",
+        "after a reconnect keywords in use may be gone",
+        (BACKEND,
+         "\t       (used & ~backend->ehlo.extensions) != 0;\n",
+         "\t       false && used != 0;\n"),
+        (BACKEND,
+         "\t\tif ((envelope->extensions & ~backend->ehlo.extensions) != 0) {",
+         "\t\tif (false) {")),
+    bug("keywords-checked-once",
+        "what the envelope gains after the greeting is not checked",
+        (BACKEND,
+         "\t\tif ((envelope->extensions & ~backend->ehlo.extensions) != 0) {",
+         "\t\tif (false) {")),
+    bug("envelope-not-rewound", "the next mail's recipients are not sent",
+        (BACKEND, "\tbackend->sent = 0;\n\tbackend->acked = 0;\n",
+         "\tbackend->acked = 0;\n")),
+    bug("impatient-commands", "pipelining without being asked to",
+        (BACKEND,
+         "\tbackend->client.is_pipelining =\n"
+         "\t\t(backend->ehlo.extensions &\n"
+         "\t\t EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;\n"
+         "\treturn NEWS_GREETING;\n",
+         "\tbackend->client.is_pipelining = true;\n"
+         "\treturn NEWS_GREETING;\n")),
+
+    # Promise 1: the octets.
+    bug("dots-not-doubled", "a line that starts with a dot loses it",
+        (DATA, "\t\t\t*dots += c == '.' && *state == DATA_LINE_START;\n", "")),
+    bug("bare-lf-ends-a-line", "LF . CR LF ends the data: smuggling",
+        (DATA, "\tdecoder->state = DATA_LINE; /* never LINE_START: see the "
+         "top */", "\tdecoder->state = c == '\\n' ? DATA_LINE_START : "
+         "DATA_LINE;")),
+    bug("stripped-in-silence", "a field is left out and not recorded",
+        (MAIL,
+         "\t\t\tmail->stripped[mail->stripped_count++] = field.name;",
+         "\t\t\tmail->stripped[mail->stripped_count] = field.name;")),
+    bug("forged-mark-kept", "a mark that only we may set is let through",
+        (MAIL, "\treturn authres_is_forged(field, conf->authserv_ids,\n"
+         "\t\t\t\t conf->authserv_id_count);",
+         "\treturn false;"),
+        (MAIL, "\t\t\tmail->stripped[mail->stripped_count++] = field.name;",
+         "\t\t\tmail->stripped[mail->stripped_count] = field.name;")),
+    bug("body-read-at-a-wrong-place", "octets behind those on disk are skipped",
+        (BODY, "\t\t\t  (size_t)(offset - body->in_file));",
+         "\t\t\t  (size_t)(offset - body->in_file) +\n"
+         "\t\t\t\t  (body->in_file > 0 && body->memory.n > 1));")),
+    bug("disk-full-is-ignored", "a body that could not be written is relayed",
+        (EVENTS, "\tif (mail->refusal == MAIL_NOT_REFUSED)\n"
+         "\t\tmail->refusal = MAIL_NO_ROOM; /* logged when it is refused */\n",
+         "")),
+    bug("broken-disk-is-ignored", "a body that cannot be read back is relayed",
+        (DELIVERY,
+         "\tif (error != 0 || octets.n == 0) {",
+         "\tif (error != 0) {\n\t\tdelivery->body_at = session->mail->"
+         "body.in_file;\n\t\treturn;\n\t}\n\tif (octets.n == 0) {")),
+
+    # The verdict line.
+    bug("line-not-awaited", "the reply leaves before the line is written",
+        (DELIVERY,
+         "\t\t\t\t     .act = ACT_SPOOL,\n"
+         "\t\t\t\t     .octets = buf_span(&session->line) });\n",
+         "\t\t\t\t     .act = ACT_SPOOL,\n"
+         "\t\t\t\t     .octets = buf_span(&session->line) });\n"
+         "\tdelivery_spooled(session, 0);\n")),
+    bug("two-lines", "a verdict line is written twice",
+        (DELIVERY,
+         "\tbuf_append(&session->out[SIDE_CLIENT], "
+         "buf_span(&session->final));\n",
+         "\tif (session->line.n > 0 && session->line.n % 2 == 0) {\n"
+         "\t\tbuf_consume(&session->line, 1);\n"
+         "\t\tsession_act(session, (struct session_action){\n"
+         "\t\t\t.act = ACT_SPOOL,\n"
+         "\t\t\t.octets = buf_span(&session->line) });\n"
+         "\t\treturn;\n\t}\n"
+         "\tbuf_append(&session->out[SIDE_CLIENT], "
+         "buf_span(&session->final));\n")),
+    bug("line-changes-under-way", "octets lent to the spool are touched",
+        (EVENTS, "\tsession->live = SPAN_NONE;\n}",
+         "\tsession->live = SPAN_NONE;\n"
+         "\tif (session->phase == PHASE_SPOOLING && session->line.n > 9)\n"
+         "\t\tsession->line.p[session->line.start + 9] ^= 1;\n}")),
+    bug("wrong-action-in-the-line", "a tagged message is recorded as relayed",
+        (DELIVERY,
+         "\tfinish(session, conf_action_name(session->delivery.action),\n",
+         "\tfinish(session, conf_action_name(ACTION_RELAY),\n")),
+
+    # Ends.
+    bug("body-not-dropped", "the file of a mail outlives it",
+        (SESSION, "\tif (mail->body.in_file > 0 || mail->body.writing > 0)\n",
+         "\tif (mail->body.writing > 0)\n")),
+    bug("questions-not-forgotten", "answers come for a mail that is over",
+        (SESSION, "\tif (is_awaited)\n", "\tif (false && is_awaited)\n")),
+    bug("backend-left-open", "the session ends and leaves a connection",
+        (SESSION, "\tsession_drop_leg(session, SIDE_BACKEND);\n"
+         "\tsession_drop_leg(session, SIDE_DIVERT);\n",
+         "\tsession_drop_leg(session, SIDE_DIVERT);\n")),
+    bug("double-free", "a second backend's memory is freed twice",
+        (SESSION, "\t\tfree(session->divert);\n",
+         "\t\tfree(session->divert);\n\t\tfree(session->divert);\n")),
+    bug("memory-lost", "the outgoing header is not given back",
+        (MAIL, "\tbody_fini(&mail->body);\n\tbuf_fini(&mail->head);\n",
+         "\tbody_fini(&mail->body);\n")),
+    bug("unbounded-input", "a client that floods is listened to for ever",
+        (SESSION, "\t\t       session->in.n < SESSION_OCTETS_MAX &&\n", ""),
+        (SESSION, "#define IN_MAX (8u * SESSION_OCTETS_MAX)",
+         "#define IN_MAX (8192u * SESSION_OCTETS_MAX)")),
+    bug("no-deadline-in-data", "a client that stops in its data stays",
+        (SESSION, "\tcase PHASE_DATA:\n\t\tif (session_is_listening(session))",
+         "\tcase PHASE_DATA:\n\t\tbreak;\n"
+         "\t\tif (session_is_listening(session))")),
+    bug("no-deadline-for-dns", "an answer that never comes is awaited",
+        (SESSION, "\tcase PHASE_JUDGING:\n\t\tdeadline =",
+         "\tcase PHASE_JUDGING:\n\t\tbreak;\n\t\tdeadline =")),
+    bug("no-deadline-for-the-backend", "a silent backend is waited for",
+        (BACKEND, "\treturn backend->since_us + (first == CLIENT_CONTENT",
+         "\treturn 0 * backend->since_us + 0 * (first == CLIENT_CONTENT")),
+    bug("waiting-commands-forgotten", "a lost backend's commands have no reply",
+        (DIALOGUE, "\t\t    (!try_next_address(session) && "
+         "!try_again(session)))\n\t\t\tfail_outstanding(session);\n",
+         "\t\t    (!try_next_address(session) && "
+         "!try_again(session)))\n\t\t\treturn;\n")),
+    bug("refused-mail-taken-up-again",
+        "a refused sender is sent again after a reconnect",
+        (DIALOGUE, "\t\tif (is_sender_refused(session) ||\n"
+         "\t\t    (!try", "\t\tif ((!try")),
+
+    # Promise 6: the identity.
+    bug("xclient-refused-goes-on", "a backend that refused XCLIENT gets mail",
+        (BACKEND,
+         "on_identified(struct backend *backend, const struct reply *reply)\n"
+         "{\n\tif (reply->code != 220)",
+         "on_identified(struct backend *backend, const struct reply *reply)\n"
+         "{\n\tif (reply->code == 421)")),
+    bug("xclient-missing-goes-on", "a backend without XCLIENT gets mail",
+        (BACKEND,
+         "\tif ((backend->ehlo.xclient & XCLIENT_ADDR) == 0)\n"
+         "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n",
+         "\tif ((backend->ehlo.xclient & XCLIENT_ADDR) == 0)\n"
+         "\t\treturn become_up(backend);\n"
+         "\tif (false)\n"
+         "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n")),
+    bug("proxy-header-refused-goes-on", "no PROXY taken, mail all the same",
+        (BACKEND, "\tif (reply->code != 250)\n"
+         "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n"
+         "\t\t\t    backend->conf->identity == IDENTITY_XCLIENT\n",
+         "\tif (reply->code != 250 &&\n"
+         "\t    backend->conf->identity != IDENTITY_PROXY_V1)\n"
+         "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n"
+         "\t\t\t    backend->conf->identity == IDENTITY_XCLIENT\n")),
+
+    # What is decided, when nothing goes wrong.
+    bug("reject-forgotten", "what should be refused is relayed",
+        (DECISION, "\t\treturn route->on_reject;\n",
+         "\t\treturn ACTION_RELAY;\n")),
+    bug("temperror-not-deferred", "DNS trouble counts as consent",
+        (DECISION, "\t\twanted = published = conf->does_defer && "
+         "verdict->may_defer\n", "\t\twanted = published = false\n")),
+    bug("size-not-minded", "a message over the limit is taken",
+        (MAIL, "\t\trefuse(mail, MAIL_TOO_LARGE);\n", "\t\t;\n")),
+    bug("dsn-for-helo", "a HELO client's mail can never be diverted",
+        (DELIVERY, "\thas_dsn = session->server.is_extended &&\n"
+         "\t\t  (ehlo", "\thas_dsn = (ehlo")),
+)
