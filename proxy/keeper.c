@@ -266,23 +266,36 @@ look_at_live(struct keeper *keeper)
 /* --- all segments -----------------------------------------------------------
  */
 
-/* Write the last lines that are due. */
+/* Whether it is being compressed. */
+static bool
+is_busy(const struct keeper *keeper, const struct segment *segment)
+{
+	return keeper->child != 0 &&
+	       strcmp(segment->head.uuid, keeper->compressing.head.uuid) == 0;
+}
+
+/* Write the last lines that are due. One that is being compressed has its own,
+ * and may be gone by now. */
 static void
 close_segments(struct keeper *keeper)
 {
 	bool is_waiting = false;
+	int worst = 0;
 
 	for (size_t i = 0; i < keeper->count; i++) {
+		const struct segment *segment = &keeper->list[i];
 		int result;
 
-		if (keeper->list[i].form != SEGMENT_IS_ROTATED)
+		if (segment->form != SEGMENT_IS_ROTATED ||
+		    is_busy(keeper, segment))
 			continue;
-		result = segment_close(keeper->directory, &keeper->list[i]);
+		result = segment_close(keeper->directory, segment);
 		if (result == -EWOULDBLOCK)
 			is_waiting = true;
-		else
-			check(keeper, CALL_CLOSE, result);
+		else if (worst == 0)
+			worst = result;
 	}
+	check(keeper, CALL_CLOSE, worst);
 	if (!is_waiting)
 		keeper->closing_us = 0;
 	else if (keeper->closing_us == 0)
@@ -308,11 +321,8 @@ static bool
 is_done_with(const struct keeper *keeper, size_t i)
 {
 	const struct segment *segment = &keeper->list[i];
-	bool is_busy =
-		keeper->child != 0 &&
-		strcmp(segment->head.uuid, keeper->compressing.head.uuid) == 0;
 
-	return i < keeper->readers.passed && !is_busy &&
+	return i < keeper->readers.passed && !is_busy(keeper, segment) &&
 	       segment_is_closed(keeper->directory, segment);
 }
 
@@ -450,19 +460,32 @@ rotated_octets(const struct keeper *keeper)
 	return octets;
 }
 
-/* More than keep-size, and a reader keeps it so: once. */
+/* Whether somebody may still write to a segment, as is usual for a while. */
+static bool
+is_closing(const struct keeper *keeper)
+{
+	return keeper->closing_us != 0 &&
+	       clock_monotonic_us() - keeper->closing_us < CLOSING_US;
+}
+
+/* More than keep-size, and a reader, or what cannot be closed, keeps it so:
+ * once. */
 static void
 say_held(struct keeper *keeper, size_t i, uint64_t octets)
 {
-	bool is_held = octets > keeper->conf->keep_octets_max &&
-		       keeper->conf->keep_octets_max > 0 &&
-		       i >= keeper->readers.passed && i + 1 < keeper->count;
+	bool is_by_reader = i >= keeper->readers.passed;
+	bool is_held =
+		octets > keeper->conf->keep_octets_max &&
+		keeper->conf->keep_octets_max > 0 && i + 1 < keeper->count &&
+		(is_by_reader ||
+		 (!is_closing(keeper) && !is_busy(keeper, &keeper->list[i])));
 
 	if (is_held && !keeper->is_held_said)
-		log_printf(EVENT_SPOOL_READERS,
-			   "reader=%s segment=%s octets=%llu",
-			   keeper->readers.lagging, keeper->list[i].head.uuid,
-			   (unsigned long long)octets);
+		log_printf(
+			is_by_reader ? EVENT_SPOOL_READERS : EVENT_SPOOL_HELD,
+			"reader=%s segment=%s octets=%llu",
+			is_by_reader ? keeper->readers.lagging : "none",
+			keeper->list[i].head.uuid, (unsigned long long)octets);
 	keeper->is_held_said = is_held;
 }
 
@@ -606,11 +629,7 @@ read_signals(struct keeper *keeper)
 static int
 wait_ms(const struct keeper *keeper)
 {
-	bool is_closing =
-		keeper->closing_us != 0 &&
-		clock_monotonic_us() - keeper->closing_us < CLOSING_US;
-
-	return is_closing ? CLOSING_TICK_MS : TICK_MS;
+	return is_closing(keeper) ? CLOSING_TICK_MS : TICK_MS;
 }
 
 static void

@@ -639,6 +639,27 @@ what_a_reader_has_not_passed_stays(void **state)
 	assert_int_equal(count_events("spool-readers"), 1);
 }
 
+/* A program that has it open as writers do, for longer than they would. */
+static void
+what_cannot_be_closed_is_held_and_said(void **state)
+{
+	int writer;
+
+	(void)state;
+	scene.conf.rotate_octets_max = 4096;
+	scene.conf.keep_octets_max = 1;
+	start(0);
+	until(is_there, SEGMENT_LIVE);
+	writer = segment_open(scene.directory, GATE);
+	assert_int_equal(ftruncate(writer, 5000), 0);
+	until_said("WARN spool-held reader=none segment=");
+	assert_int_equal(count_events("spool-deleted"), 0);
+	close(writer);
+	until_forms(0, 0);
+	assert_int_equal(count_events("spool-deleted"), 1);
+	assert_int_equal(count_events("spool-held"), 1);
+}
+
 /* Somebody has emptied the file it was in: it has not read what stood in front
  * of that. */
 static void
@@ -847,6 +868,7 @@ main(void)
 		IN_A_SPOOL(in_front_of_one_without_a_head_nothing_is_too_old),
 		IN_A_SPOOL(what_is_young_and_little_stays),
 		IN_A_SPOOL(what_a_reader_has_not_passed_stays),
+		IN_A_SPOOL(what_cannot_be_closed_is_held_and_said),
 		IN_A_SPOOL(a_reader_that_lost_its_place_holds_all_back),
 		IN_A_SPOOL(one_that_is_cut_short_is_rotated),
 		IN_A_SPOOL(one_that_is_cut_short_is_rotated_in_the_end),
