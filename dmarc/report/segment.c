@@ -175,7 +175,8 @@ by_opening(const void *left, const void *right)
 	return order != 0 ? order : (int)a->form - (int)b->form;
 }
 
-/* Of two forms of one segment the first stays. */
+/* Of two forms of one segment the first stays. The live one, which may be a
+ * copy of an old one, is no form of it. */
 static void
 drop_doubles(struct gathering *gathering)
 {
@@ -183,7 +184,7 @@ drop_doubles(struct gathering *gathering)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < gathering->count; i++)
-		if (kept == 0 ||
+		if (kept == 0 || list[i].form == SEGMENT_IS_LIVE ||
 		    strcmp(list[i].head.uuid, list[kept - 1].head.uuid) != 0)
 			list[kept++] = list[i];
 	gathering->count = kept;

@@ -553,6 +553,9 @@ a_copy_of_an_old_one_gets_a_name_of_its_own(void **state)
 		 folder.name, list[0].name);
 	free(list);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	list = list_all(2);
+	assert_int_equal(list[1].form, SEGMENT_IS_LIVE);
+	free(list);
 	assert_rotates();
 	free(list_all(3));
 }
