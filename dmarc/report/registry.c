@@ -48,17 +48,30 @@ give_away(int directory, int registry)
 	return fchmod(registry, MODE) == 0 ? 0 : -errno;
 }
 
+/* Whether it is ours and as it was made, before it was given away. */
+static bool
+is_to_be_given_away(int registry)
+{
+	struct stat status;
+
+	return fstat(registry, &status) == 0 && status.st_uid == geteuid() &&
+	       (status.st_mode & 07777) != MODE;
+}
+
+/* Who made it may have been killed before it was given away. */
 int
 registry_make(int directory)
 {
-	int registry, result;
+	int registry, result = 0;
 
-	if (mkdirat(directory, REGISTRY_DIRECTORY, MODE & 0777) != 0)
-		return errno == EEXIST ? 0 : -errno;
+	if (mkdirat(directory, REGISTRY_DIRECTORY, MODE & 0777) != 0 &&
+	    errno != EEXIST)
+		return -errno;
 	registry = open_registry(directory);
 	if (registry < 0)
 		return registry;
-	result = give_away(directory, registry);
+	if (is_to_be_given_away(registry))
+		result = give_away(directory, registry);
 	return segment_file_close(registry, result);
 }
 

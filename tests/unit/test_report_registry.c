@@ -146,6 +146,18 @@ its_directory_is_open_to_the_group(void **state)
 }
 
 static void
+what_a_crash_left_of_its_directory_is_mended(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(mkdirat(directory, "readers", 0700), 0);
+	assert_int_equal(registry_make(directory), 0);
+	assert_int_equal(fstatat(directory, "readers", &status, 0), 0);
+	assert_int_equal(status.st_mode & 07777, 02770);
+}
+
+static void
 without_readers_all_is_passed(void **state)
 {
 	(void)state;
@@ -278,6 +290,7 @@ main(void)
 		IN_A_FOLDER(a_reader_is_where_it_said),
 		IN_A_FOLDER(names_are_plain),
 		IN_A_FOLDER(its_directory_is_open_to_the_group),
+		IN_A_FOLDER(what_a_crash_left_of_its_directory_is_mended),
 		IN_A_FOLDER(without_readers_all_is_passed),
 		IN_A_FOLDER(the_last_one_holds_back_what_it_is_in),
 		IN_A_FOLDER(one_that_lost_its_place_holds_all_back),
