@@ -32,6 +32,10 @@
  * before what failed is tried again. */
 #define REVIEW_US 60000000
 
+/* How long another keeper is waited for in silence: on a reload the new one
+ * starts before the old one ends. */
+#define KEPT_US 10000000
+
 #define NICE 19
 
 /* What can fail, each said once until it works or fails otherwise. */
@@ -64,7 +68,9 @@ struct keeper {
 	int directory;
 	int life;
 	int signals;
-	int lock; /* -1: another process is the keeper */
+	int lock;         /* -1: another process is the keeper */
+	uint64_t kept_us; /* monotonic: it is told of then; 0: not waiting */
+	bool is_kept_said;
 	bool is_ending;
 	int errors[CALL_COUNT];
 	struct live live;
@@ -577,6 +583,19 @@ review(struct keeper *keeper)
 /* --- the loop ---------------------------------------------------------------
  */
 
+static void
+wait_for_other(struct keeper *keeper)
+{
+	uint64_t now_us = clock_monotonic_us();
+
+	if (keeper->kept_us == 0)
+		keeper->kept_us = now_us + KEPT_US;
+	if (now_us >= keeper->kept_us && !keeper->is_kept_said) {
+		log_event(EVENT_SPOOL_KEPT, SPAN_NONE);
+		keeper->is_kept_said = true;
+	}
+}
+
 /* Only one at a time; who comes later waits for the first to end. */
 static bool
 is_keeper(struct keeper *keeper)
@@ -587,9 +606,7 @@ is_keeper(struct keeper *keeper)
 		return true;
 	lock = segment_keep(keeper->directory);
 	if (lock == -EWOULDBLOCK) {
-		if (keeper->errors[CALL_KEEP] != lock)
-			log_event(EVENT_SPOOL_KEPT, SPAN_NONE);
-		keeper->errors[CALL_KEEP] = lock;
+		wait_for_other(keeper);
 		return false;
 	}
 	if (!check(keeper, CALL_KEEP, lock))
