@@ -60,7 +60,8 @@ struct live {
 	struct segment_head head;
 	uint64_t head_octets; /* its first line */
 	uint64_t octets;
-	bool is_truncated; /* and said; to be rotated, however often tried */
+	uint64_t adopted_us; /* monotonic */
+	bool is_truncated;   /* and said; to be rotated, however often tried */
 };
 
 struct keeper {
@@ -152,7 +153,7 @@ adopt_live(struct keeper *keeper)
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (!check(keeper, CALL_OPEN, fd < 0 ? -errno : 0))
 		return;
-	*live = (struct live){ .fd = fd };
+	*live = (struct live){ .fd = fd, .adopted_us = clock_monotonic_us() };
 	live->has_head = segment_head_read(fd, &live->head);
 	live->head_octets = first_line(fd);
 	if (fstat(fd, &status) == 0)
@@ -213,16 +214,26 @@ octets_cut(const struct live *live, uint64_t octets)
 	return octets < live->octets ? live->octets - octets : 0;
 }
 
+/* Since it was opened; if that was with a clock that was ahead, since we know
+ * it. */
+static uint64_t
+age_us(const struct live *live)
+{
+	uint64_t now_us = clock_wall_us();
+
+	if (now_us >= live->head.opened_us)
+		return now_us - live->head.opened_us;
+	return clock_monotonic_us() - live->adopted_us;
+}
+
 static bool
 is_too_old(const struct keeper *keeper, uint64_t octets)
 {
 	const struct live *live = &keeper->live;
 	uint64_t us_max = keeper->conf->rotate_us_max;
-	uint64_t now_us = clock_wall_us();
 
 	return us_max > 0 && octets > live->head_octets &&
-	       now_us > live->head.opened_us &&
-	       now_us - live->head.opened_us >= us_max;
+	       age_us(live) >= us_max;
 }
 
 static void
@@ -443,16 +454,35 @@ delete_segment(struct keeper *keeper, size_t i, const char *reason)
 	return true;
 }
 
-/* When a segment becomes too old; it was rotated when the next was opened. If
- * that has no head (somebody emptied it), not as long as it has none. */
+/* When a segment was rotated: when the next one was opened. Where a clock that
+ * was ahead has said that, then not after the first time of writing, of it or
+ * of a later one, that has come. UINT64_MAX: nobody knows, also while the next
+ * one has no head (somebody emptied it). */
 static uint64_t
-too_old_us(const struct keeper *keeper, size_t i)
+rotated_us(const struct keeper *keeper, size_t i, uint64_t now_us)
 {
 	const struct segment_head *next = &keeper->list[i + 1].head;
 
 	if (next->uuid[0] == '\0')
 		return UINT64_MAX;
-	return next->opened_us + keeper->conf->keep_us_max;
+	if (next->opened_us <= now_us)
+		return next->opened_us;
+	for (; i < keeper->count; i++) {
+		uint64_t written_us = keeper->list[i].written_us;
+
+		if (written_us > 0 && written_us <= now_us)
+			return written_us;
+	}
+	return UINT64_MAX;
+}
+
+static uint64_t
+too_old_us(const struct keeper *keeper, size_t i, uint64_t now_us)
+{
+	uint64_t since_us = rotated_us(keeper, i, now_us);
+	uint64_t us_max = keeper->conf->keep_us_max;
+
+	return since_us > UINT64_MAX - us_max ? UINT64_MAX : since_us + us_max;
 }
 
 static uint64_t
@@ -507,13 +537,14 @@ delete_segments(struct keeper *keeper)
 	keeper->next_keep_us = 0;
 	for (i = 0; i + 1 < keeper->count && is_done_with(keeper, i); i++) {
 		bool is_old = conf->keep_us_max > 0 &&
-			      too_old_us(keeper, i) <= now_us;
+			      too_old_us(keeper, i, now_us) <= now_us;
 		bool is_much = conf->keep_octets_max > 0 &&
 			       octets > conf->keep_octets_max;
 
 		if (!is_old && !is_much) {
 			if (conf->keep_us_max > 0)
-				keeper->next_keep_us = too_old_us(keeper, i);
+				keeper->next_keep_us =
+					too_old_us(keeper, i, now_us);
 			break;
 		}
 		if (!delete_segment(keeper, i, is_old ? "keep" : "keep-size"))

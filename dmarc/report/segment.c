@@ -81,6 +81,14 @@ add(struct gathering *gathering, const struct segment *segment)
 	return 0;
 }
 
+static void
+take_status(const struct stat *status, struct segment *segment)
+{
+	segment->octets = (uint64_t)status->st_size;
+	segment->written_us = (uint64_t)status->st_mtim.tv_sec * 1000000 +
+			      (uint64_t)status->st_mtim.tv_nsec / 1000;
+}
+
 static int
 add_live(struct gathering *gathering)
 {
@@ -95,7 +103,7 @@ add_live(struct gathering *gathering)
 	if (fstat(fd, &gathering->live) != 0)
 		return segment_file_close(fd, -errno);
 	gathering->has_live = true;
-	live.octets = (uint64_t)gathering->live.st_size;
+	take_status(&gathering->live, &live);
 	segment_head_read(fd, &live.head);
 	return segment_file_close(fd, add(gathering, &live));
 }
@@ -150,7 +158,7 @@ add_rotated(struct gathering *gathering, const char *name)
 	if (gathering->has_live &&
 	    segment_file_is_same(&status, &gathering->live))
 		return segment_file_close(fd, 0);
-	segment.octets = (uint64_t)status.st_size;
+	take_status(&status, &segment);
 	read_previous(fd, &segment);
 	return segment_file_close(fd, add(gathering, &segment));
 }

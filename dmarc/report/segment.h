@@ -60,7 +60,8 @@ struct segment {
 				     own: what its name says */
 	enum segment_form form;
 	char name[SEGMENT_NAME_MAX];
-	uint64_t octets; /* of the file, as it was listed */
+	uint64_t octets;     /* of the file, as it was listed */
+	uint64_t written_us; /* the last time, by then; 0: not known */
 };
 
 /* --- lines --- */

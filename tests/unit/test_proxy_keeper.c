@@ -586,6 +586,33 @@ what_is_too_old_is_deleted(void **state)
 	assert_int_equal(count_events("reason=keep"), 3);
 }
 
+/* Segments sort in the order of opening: once the clock was ahead they are all
+ * opened in the time to come, until that has come. */
+static void
+a_clock_that_was_ahead_keeps_nothing_for_ever(void **state)
+{
+	struct segment_head head = { .opened_us = clock_wall_us() +
+						  UINT64_C(3600000000) };
+	struct buf line;
+
+	(void)state;
+	memcpy(head.uuid, "0b5e7c1e-9d52-4c6a-8f3e-2f1d5a6b7c8d",
+	       sizeof(head.uuid));
+	buf_init(&line, 4096);
+	assert_true(segment_head_format(&head, GATE, &line));
+	buf_append_octet(&line, '\0');
+	put_file(SEGMENT_LIVE, (const char *)buf_span(&line).p);
+	buf_fini(&line);
+	make_segments(2);
+	put("line\n");
+	scene.conf.keep_us_max = 1000000;
+	scene.conf.rotate_us_max = 100000;
+	start(0);
+	until_said("reason=time");
+	until_forms(0, 0);
+	assert_int_equal(count_events("reason=keep"), 3);
+}
+
 /* When the next one was opened tells how old one is. If that has no head
  * nobody knows; here it cannot be rotated: no host name is that long. */
 static void
@@ -868,6 +895,7 @@ main(void)
 		IN_A_SPOOL(a_kill_while_it_compresses_loses_nothing),
 		IN_A_SPOOL(what_is_too_much_is_deleted_from_the_oldest_on),
 		IN_A_SPOOL(what_is_too_old_is_deleted),
+		IN_A_SPOOL(a_clock_that_was_ahead_keeps_nothing_for_ever),
 		IN_A_SPOOL(in_front_of_one_without_a_head_nothing_is_too_old),
 		IN_A_SPOOL(what_is_young_and_little_stays),
 		IN_A_SPOOL(what_a_reader_has_not_passed_stays),
