@@ -187,7 +187,7 @@ open_bodies(struct resources *resources, const struct conf *conf,
  * many sessions a worker takes; and of locked memory, which each ring takes of
  * what all processes of the user have together. */
 static void
-raise_limit(int which)
+raise_limit(__rlimit_resource_t which)
 {
 	struct rlimit limit;
 
