@@ -22,12 +22,6 @@ party(struct world *world, enum session_side side)
 	return &world->stage.party[side];
 }
 
-static bool
-one_in(struct world *world, unsigned n)
-{
-	return world_below(world, n) == 0;
-}
-
 void
 mta_init(struct world *world)
 {
@@ -66,244 +60,14 @@ read_on(struct world *world, enum session_side side, size_t n)
 	heard->at = 0;
 }
 
-static void
-forget_envelope(struct mta *mta)
-{
-	mta->has_sender = false;
-	mta->count = 0;
-	buf_reset(&mta->recipients);
-}
-
-/* --- taking a message --- */
-
-static bool
-is_diverted(struct world *world)
-{
-	struct span added = world->stage.change.added;
-	struct span field;
-
-	while ((field = letter_field(&added)).n > 0)
-		if (span_equal(letter_field_name(field),
-			       world->scenario->props.conf->quarantine
-				       .original_header))
-			return true;
-	return false;
-}
-
-/* Whom the message is for, as the sender knows it. */
-static void
-append_expected(struct world *world, const struct post *post, struct buf *text)
-{
-	struct span recipient =
-		world->scenario->props.conf->quarantine.recipient;
-	bool is_elsewhere = recipient.n > 0 && is_diverted(world);
-
-	for (unsigned i = 0; i < post->count && !is_elsewhere; i++) {
-		unsigned at = (world->sender.first_recipient + i) % post->count;
-
-		if (world->sender.is_good[at])
-			buf_printf(text, "%s ", post->recipients[at].address);
-	}
-	if (is_elsewhere) {
-		buf_append(text, recipient);
-		buf_append(text, SPAN_LIT(" "));
-	}
-}
-
-/* It is in the queue, and stays there whatever comes. */
-static void
-take(struct world *world, struct mta *mta)
-{
-	struct post *post = mta->post;
-	struct buf expected;
-
-	buf_init(&expected, ENVELOPE_MAX);
-	append_expected(world, post, &expected);
-	if (!span_equal(buf_span(&expected), buf_span(&mta->recipients)))
-		stage_fail(&world->stage,
-			   "a message for %.*s was handed over for %.*s",
-			   (int)expected.n, (const char *)expected.p,
-			   (int)mta->recipients.n,
-			   (const char *)buf_span(&mta->recipients).p);
-	buf_fini(&expected);
-	for (unsigned i = 0; i < post->count; i++)
-		if (world->sender.is_good[i])
-			post->recipients[i].copies++;
-	if (++world->sender.copies > 1)
-		stage_fail(&world->stage,
-			   "one end of data has made two copies");
-	forget_envelope(mta);
-	stage_note(&world->stage, "! the message is taken");
-}
-
-/* All of the message is with it, or on its way. */
-static bool
-has_whole(struct world *world, enum session_side side)
-{
-	const struct letter *letter = &party(world, side)->letter;
-
-	return letter->number > world->mta[side].letters && letter->has_ended;
-}
-
-void
-mta_finish(struct world *world)
-{
-	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
-		struct mta *mta = &world->mta[side];
-
-		if (!mta->is_here || mta->state != MTA_CONTENT ||
-		    mta->opinion != OPINION_YES || !has_whole(world, side))
-			continue;
-		mta->opinion = OPINION_DONE;
-		take(world, mta);
-	}
-}
-
-/* Octets that were on their way when the connection died may still arrive. */
-static void
-leave(struct world *world, enum session_side side)
-{
-	struct mta *mta = &world->mta[side];
-	bool has_all = mta->state == MTA_CONTENT && has_whole(world, side);
-
-	if (has_all && (mta->opinion == OPINION_YES ||
-			(mta->opinion == OPINION_NONE &&
-			 world_fault(world, FAULT_LATE_ACCEPTANCE))))
-		take(world, mta);
-	mta->is_here = false;
-	party(world, side)->is_stalled = false;
-}
-
-/* --- saying --- */
-
-static void
-hang_up(struct world *world, enum session_side side, int error)
-{
-	struct mta *mta = &world->mta[side];
-
-	/* As good as its word. */
-	if (mta->state == MTA_CONTENT && mta->opinion == OPINION_YES &&
-	    has_whole(world, side)) {
-		mta->opinion = OPINION_DONE;
-		take(world, mta);
-	}
-	mta->state = MTA_LOST;
-	stage_hang_up(&world->stage, side, error);
-}
-
-static void
-say(struct world *world, enum session_side side, const char *text)
-{
-	stage_say(&world->stage, side, span_cstr(text));
-}
-
-static void
-say_garbage(struct world *world, enum session_side side)
-{
-	static const char *const garbage[] = {
-		"hello\r\n",
-		"25\r\n",
-		"250\n",
-		"999 what\r\n",
-		"250-a\r\n550 b\r\n",
-		"\r\n",
-		"250 a\rb\r\n",
-		"250 \x01\r\n",
-		"2500 Ok\r\n",
-		"\xff\xfe\r\n",
-		"150 wait\r\n",
-		"250 bad \xff utf8\r\n",
-	};
-
-	say(world, side, garbage[world_below(world, 12)]);
-}
-
-static void
-say_endlessly(struct world *world, enum session_side side)
-{
-	world->mta[side].state = MTA_LOST;
-	for (unsigned i = 0; i < 2000; i++)
-		say(world, side,
-		    "250-and so on, and so on, and so on, and so "
-		    "on, and so on, and so on, and so on\r\n");
-}
-
-/* Whatever follows is not understood. */
-static void
-say_nonsense(struct world *world, enum session_side side)
-{
-	world->mta[side].state = MTA_LOST;
-	say(world, side, "354 Go ahead, whatever it is\r\n");
-}
-
-static void
-say_goodbye(struct world *world, enum session_side side)
-{
-	say(world, side, "421 4.3.2 Service is closing\r\n");
-	if (world->mta[side].opinion == OPINION_NONE)
-		world->mta[side].opinion = OPINION_NO;
-	world->mta[side].is_leaving = true;
-}
-
-/* In one line or in several. */
-static void
-say_reply(struct world *world, enum session_side side, const char *text)
-{
-	char line[256];
-	size_t n = strlen(text);
-
-	if (one_in(world, 8)) {
-		snprintf(line, sizeof(line), "%.3s-first\r\n%.3s-\r\n", text,
-			 text);
-		say(world, side, line);
-	}
-	if (world_fault(world, FAULT_REPLY_TORN)) {
-		stage_say(&world->stage, side,
-			  span_make(text, 1 + world_below(world, (unsigned)n)));
-		world->mta[side].is_leaving = true;
-		return;
-	}
-	snprintf(line, sizeof(line), "%s\r\n", text);
-	say(world, side, line);
-	/* One lie a connection: two of them may make up for one another. */
-	if (!world->mta[side].has_lied &&
-	    world_fault(world, FAULT_REPLY_EXTRA)) {
-		world->mta[side].has_lied = true;
-		say(world, side, line);
-	}
-}
-
-/* An answer that may be everything but what it should be. */
-static void
-answer(struct world *world, enum session_side side, const char *text)
-{
-	struct mta *mta = &world->mta[side];
-
-	if (!mta->has_lied && world_fault(world, FAULT_REPLY_MISSING)) {
-		mta->has_lied = true;
-		return;
-	}
-	if (world_fault(world, FAULT_REPLY_GARBAGE))
-		say_garbage(world, side);
-	else if (world_fault(world, FAULT_REPLY_ENDLESS))
-		say_endlessly(world, side);
-	else if (world_fault(world, FAULT_REPLY_421))
-		say_goodbye(world, side);
-	else if (mta->state != MTA_CONTENT &&
-		 world_fault(world, FAULT_REPLY_CLASS_3))
-		say_nonsense(world, side);
-	else
-		say_reply(world, side, text);
-}
+/* --- commands --- */
 
 static void
 answer_if(struct world *world, enum session_side side, bool is_refused,
 	  const char *refusal, const char *text)
 {
-	answer(world, side, is_refused ? refusal : text);
+	mta_answer(world, side, is_refused ? refusal : text);
 }
-
-/* --- commands --- */
 
 static void
 say_keywords(struct world *world, enum session_side side, bool has_xclient)
@@ -320,13 +84,14 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 	};
 	struct mta *mta = &world->mta[side];
 
-	say(world, side, "250-mta.example\r\n");
+	mta_say(world, side, "250-mta.example\r\n");
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
 		if ((mta->offered & EXTENSION_BIT(keywords[i].extension)) != 0)
-			say(world, side, keywords[i].line);
+			mta_say(world, side, keywords[i].line);
 	if (has_xclient)
-		say(world, side, "250-XCLIENT NAME ADDR PORT HELO LOGIN\r\n");
-	answer(world, side, "250 ENHANCEDSTATUSCODES");
+		mta_say(world, side,
+			"250-XCLIENT NAME ADDR PORT HELO LOGIN\r\n");
+	mta_answer(world, side, "250 ENHANCEDSTATUSCODES");
 }
 
 static void
@@ -337,18 +102,18 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 	bool has_xclient =
 		mta->conf->identity == IDENTITY_XCLIENT && !mta->is_identified;
 
-	forget_envelope(mta);
+	mta_forget(mta);
 	if (!is_own && !span_equal(line, span_cstr(world->sender.hello)))
 		stage_fail(&world->stage, "a greeting that nobody said: %.*s",
 			   (int)line.n, (const char *)line.p);
 	if (is_own && world_fault(world, FAULT_IDENTITY_REFUSED)) {
 		mta->is_closed_to = true;
-		answer(world, side, "550 5.7.1 Not you");
+		mta_answer(world, side, "550 5.7.1 Not you");
 		return;
 	}
 	if (world_fault(world, FAULT_HELLO_REFUSED)) {
 		mta->is_closed_to |= is_own;
-		answer(world, side, "550 5.7.1 No");
+		mta_answer(world, side, "550 5.7.1 No");
 		return;
 	}
 	if (has_xclient && world_fault(world, FAULT_IDENTITY_NOT_OFFERED)) {
@@ -358,7 +123,7 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 	mta->has_greeted = true;
 	mta->offered = 0;
 	if (span_starts(line, SPAN_LIT("HELO"))) {
-		answer(world, side, "250 mta.example");
+		mta_answer(world, side, "250 mta.example");
 		return;
 	}
 	mta->offered = world->offers[party(world, side)->backend];
@@ -379,14 +144,15 @@ hear_xclient(struct world *world, enum session_side side, struct span line)
 			   (const char *)line.p);
 	if (world_fault(world, FAULT_IDENTITY_REFUSED)) {
 		mta->is_closed_to = true;
-		answer(world, side,
-		       one_in(world, 2) ? "550 5.7.1 Not you" : "250 Maybe");
+		mta_answer(world, side,
+			   world_one_in(world, 2) ? "550 5.7.1 Not you"
+						  : "250 Maybe");
 		return;
 	}
 	mta->is_identified = true;
 	mta->has_greeted = false;
 	mta->offered = 0;
-	answer(world, side, "220 mta.example ESMTP");
+	mta_answer(world, side, "220 mta.example ESMTP");
 }
 
 /* Parameters belong to keywords that this connection has. */
@@ -421,18 +187,18 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 		stage_fail(&world->stage, "mail for a backend that does not "
 					  "know who the client is");
 	if (!mta->has_greeted || (mta->has_sender && !is_lax)) {
-		answer(world, side, "503 5.5.1 Not now");
+		mta_answer(world, side, "503 5.5.1 Not now");
 		return;
 	}
 	if (world_fault(world, FAULT_SENDER_REFUSED)) {
-		answer(world, side,
-		       one_in(world, 2) ? "550 5.1.8 Not from you"
-					: "451 4.1.8 Maybe later");
+		mta_answer(world, side,
+			   world_one_in(world, 2) ? "550 5.1.8 Not from you"
+						  : "451 4.1.8 Maybe later");
 		return;
 	}
 	mta->has_sender = true;
 	mta->post = world->sender.post;
-	answer(world, side, "250 2.1.0 Ok");
+	mta_answer(world, side, "250 2.1.0 Ok");
 }
 
 static void
@@ -444,20 +210,20 @@ hear_recipient(struct world *world, enum session_side side, struct span line)
 	check_parameters(world, mta, line, true);
 	address = span_first(address, span_find(address, '>'));
 	if (!mta->has_sender) {
-		answer(world, side, "503 5.5.1 MAIL first");
+		mta_answer(world, side, "503 5.5.1 MAIL first");
 	} else if (span_starts(address, SPAN_LIT("bad"))) {
-		answer(world, side, "550 5.1.1 Nobody of that name");
+		mta_answer(world, side, "550 5.1.1 Nobody of that name");
 	} else if (span_starts(address, SPAN_LIT("busy"))) {
-		answer(world, side, "450 4.2.1 Try again later");
+		mta_answer(world, side, "450 4.2.1 Try again later");
 	} else if (world_fault(world, FAULT_RECIPIENT_REFUSED)) {
-		answer(world, side,
-		       one_in(world, 2) ? "550 5.1.1 Not any more"
-					: "450 4.2.1 Not just now");
+		mta_answer(world, side,
+			   world_one_in(world, 2) ? "550 5.1.1 Not any more"
+						  : "450 4.2.1 Not just now");
 	} else {
 		mta->count++;
 		buf_append(&mta->recipients, address);
 		buf_append(&mta->recipients, SPAN_LIT(" "));
-		answer(world, side, "250 2.1.5 Ok");
+		mta_answer(world, side, "250 2.1.5 Ok");
 	}
 }
 
@@ -467,16 +233,17 @@ hear_data(struct world *world, enum session_side side)
 	struct mta *mta = &world->mta[side];
 
 	if (mta->count == 0) {
-		answer(world, side, "554 5.5.1 No recipients");
+		mta_answer(world, side, "554 5.5.1 No recipients");
 	} else if (world_fault(world, FAULT_DATA_REFUSED)) {
-		answer(world, side,
-		       one_in(world, 2) ? "554 5.7.1 No" : "451 4.3.0 Later");
+		mta_answer(world, side,
+			   world_one_in(world, 2) ? "554 5.7.1 No"
+						  : "451 4.3.0 Later");
 	} else {
 		mta->state = MTA_CONTENT;
 		mta->opinion = OPINION_NONE;
 		mta->end = 2; /* as behind a CR LF */
 		mta->letters = party(world, side)->letter.number;
-		answer(world, side, "354 Go ahead");
+		mta_answer(world, side, "354 Go ahead");
 	}
 }
 
@@ -519,7 +286,7 @@ hear_command(struct world *world, enum session_side side, struct span line)
 		bool is_refused = world_fault(world, FAULT_RESET_REFUSED);
 
 		if (!is_refused)
-			forget_envelope(mta);
+			mta_forget(mta);
 		answer_if(world, side, is_refused, "451 4.3.0 No",
 			  "250 2.0.0 Ok");
 	} else if (span_equal(line, SPAN_LIT("QUIT"))) {
@@ -558,12 +325,13 @@ answer_early(struct world *world, enum session_side side)
 		return;
 	if (world_fault(world, FAULT_EARLY_YES)) {
 		mta->opinion = OPINION_YES;
-		say(world, side, "250 2.0.0 I have seen enough\r\n");
+		mta_say(world, side, "250 2.0.0 I have seen enough\r\n");
 	} else if (world_fault(world, FAULT_EARLY_NO)) {
 		mta->opinion = OPINION_NO;
-		say(world, side,
-		    one_in(world, 2) ? "552 5.3.4 That will do\r\n"
-				     : "451 4.3.0 No room any more\r\n");
+		mta_say(world, side,
+			world_one_in(world, 2)
+				? "552 5.3.4 That will do\r\n"
+				: "451 4.3.0 No room any more\r\n");
 	}
 }
 
@@ -573,13 +341,13 @@ answer_taken(struct world *world, enum session_side side)
 {
 	struct mta *mta = &world->mta[side];
 
-	take(world, mta);
+	mta_take(world, mta);
 	if (world_fault(world, FAULT_FINAL_LOST))
-		hang_up(world, side, -ECONNRESET);
+		mta_hang_up(world, side, -ECONNRESET);
 	else if (world_fault(world, FAULT_REPLY_GARBAGE))
-		say_garbage(world, side);
+		mta_say_garbage(world, side);
 	else
-		say_reply(world, side, "250 2.0.0 Queued");
+		mta_say_reply(world, side, "250 2.0.0 Queued");
 }
 
 /* Without an opinion until now. */
@@ -589,13 +357,13 @@ answer_final(struct world *world, enum session_side side)
 	struct mta *mta = &world->mta[side];
 
 	if (world_fault(world, FAULT_FINAL_4XX)) {
-		forget_envelope(mta);
-		say_reply(world, side, "451 4.3.0 The disk is full");
+		mta_forget(mta);
+		mta_say_reply(world, side, "451 4.3.0 The disk is full");
 	} else if (world_fault(world, FAULT_FINAL_5XX)) {
-		forget_envelope(mta);
-		say_reply(world, side, "554 5.7.1 Spam");
+		mta_forget(mta);
+		mta_say_reply(world, side, "554 5.7.1 Spam");
 	} else if (world_fault(world, FAULT_FINAL_421)) {
-		say_goodbye(world, side);
+		mta_say_goodbye(world, side);
 	} else {
 		answer_taken(world, side);
 	}
@@ -616,7 +384,7 @@ end_content(struct world *world, enum session_side side)
 		return;
 	case OPINION_YES:
 		mta->opinion = OPINION_DONE;
-		take(world, mta);
+		mta_take(world, mta);
 		return;
 	case OPINION_DONE:
 		return;
@@ -639,7 +407,7 @@ read_content(struct world *world, enum session_side side)
 	 * the gate was told. */
 	if (party(world, side)->is_sending && n == octets.n)
 		n--;
-	if (n > 0 && one_in(world, 4))
+	if (n > 0 && world_one_in(world, 4))
 		n = 1 + world_below(world, (unsigned)n);
 	n = find_end(mta, span_first(octets, n));
 	read_on(world, side, n);
@@ -677,6 +445,21 @@ begin(struct world *world, enum session_side side)
 		now->is_hanging = true;
 }
 
+/* Octets that were on their way when the connection died may still arrive. */
+static void
+leave(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+	bool has_all = mta->state == MTA_CONTENT && mta_has_whole(world, side);
+
+	if (has_all && (mta->opinion == OPINION_YES ||
+			(mta->opinion == OPINION_NONE &&
+			 world_fault(world, FAULT_LATE_ACCEPTANCE))))
+		mta_take(world, mta);
+	mta->is_here = false;
+	party(world, side)->is_stalled = false;
+}
+
 void
 mta_look(struct world *world, enum session_side side)
 {
@@ -699,11 +482,11 @@ say_banner(struct world *world, enum session_side side)
 {
 	world->mta[side].state = MTA_COMMANDS;
 	if (world_fault(world, FAULT_BANNER_REFUSED))
-		say(world, side, "554 5.3.2 No service here\r\n");
+		mta_say(world, side, "554 5.3.2 No service here\r\n");
 	else if (world_fault(world, FAULT_BANNER_BUSY))
-		say_goodbye(world, side);
+		mta_say_goodbye(world, side);
 	else
-		answer(world, side, "220 mta.example ESMTP");
+		mta_answer(world, side, "220 mta.example ESMTP");
 }
 
 /* The PROXY header, whole: who is it? */
@@ -770,12 +553,12 @@ misbehave(struct world *world, enum session_side side)
 	if (world_fault(world, FAULT_BACKEND_RESETS) ||
 	    (unread(world, side).n > 1000 &&
 	     world_fault(world, FAULT_SHORT_WRITE))) {
-		hang_up(world, side, -ECONNRESET);
+		mta_hang_up(world, side, -ECONNRESET);
 	} else if (now->unsaid.n == 0 &&
 		   world_fault(world, FAULT_BACKEND_CLOSES)) {
-		hang_up(world, side, 0);
+		mta_hang_up(world, side, 0);
 	} else if (world_fault(world, FAULT_GOODBYE)) {
-		say_goodbye(world, side);
+		mta_say_goodbye(world, side);
 	} else if (world_fault(world, FAULT_BACKEND_STALLS)) {
 		now->is_stalled = true;
 		world_sleep(world, &mta->wakes_us, SLEEP_US_MAX);
@@ -801,7 +584,8 @@ mta_step(struct world *world, enum session_side side)
 	if (mta->is_leaving) {
 		if (now->unsaid.n > 0)
 			return false;
-		hang_up(world, side, one_in(world, 2) ? 0 : -ECONNRESET);
+		mta_hang_up(world, side,
+			    world_one_in(world, 2) ? 0 : -ECONNRESET);
 		return true;
 	}
 	if (misbehave(world, side))

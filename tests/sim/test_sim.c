@@ -247,12 +247,13 @@ print_tally(const struct tally *tally)
 	print_count("... of senders", tally->lives);
 	print_count("... in steps", tally->steps);
 	print_count("messages", tally->messages);
-	print_count("ends of data answered 2xx", tally->replies[2]);
-	print_count("ends of data answered 4xx", tally->replies[4]);
-	print_count("ends of data answered 5xx", tally->replies[5]);
-	print_count("workers killed in a session", tally->killed);
-	print_count("... between an end of data and its verdict line",
+	print_count("ends of data", tally->ends_of_data);
+	print_count("... answered 2xx", tally->replies[2]);
+	print_count("... answered 4xx", tally->replies[4]);
+	print_count("... answered 5xx", tally->replies[5]);
+	print_count("... without a verdict line, the worker was killed before",
 		    tally->unwritten);
+	print_count("workers killed in a session", tally->killed);
 	print_count("recipients", tally->recipients);
 	print_count("... delivered", tally->delivered);
 	print_count("... refused", tally->refused);

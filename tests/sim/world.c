@@ -454,6 +454,7 @@ world_live(struct world *world, const struct scenario *scenario, uint64_t seed,
 		run_session(world, out);
 		end_session(world);
 	}
+	tally->ends_of_data += world->stage.data_ends;
 	if (!stage_has_failed(&world->stage)) {
 		sender_settle(world);
 		check_end(world);

@@ -48,9 +48,9 @@ const char *fault_text(enum fault fault);
 
 /* What was seen, over all lives. */
 struct tally {
-	uint64_t lives, sessions, steps, messages, ends_of_data, verdict_lines;
+	uint64_t lives, sessions, steps, messages, ends_of_data;
 	uint64_t faults[FAULT_COUNT];
-	/* Replies to the end of data, by class; none: the session broke. */
+	/* Replies to the end of data that the sender heard, by class. */
 	uint64_t replies[6];
 	uint64_t killed;    /* sessions */
 	uint64_t unwritten; /* ends of data without a line: killed before it */
@@ -188,6 +188,12 @@ bool world_fault(struct world *world, enum fault fault);
 unsigned world_below(struct world *world, unsigned n);
 
 static inline bool
+world_one_in(struct world *world, unsigned n)
+{
+	return world_below(world, n) == 0;
+}
+
+static inline bool
 world_is_calm(const struct world *world)
 {
 	return world->luck == 0;
@@ -204,18 +210,44 @@ void world_end(struct world *world);
 
 /* sender.c */
 void sender_start(struct world *world);
-bool sender_step(struct world *world); /* true: something moved */
-void sender_hear_rest(struct world *world);
+bool sender_step(struct world *world);   /* true: something moved */
 void sender_settle(struct world *world); /* at the end of its life */
 bool sender_has_more(const struct world *world);
+void sender_expect(struct world *world, enum said said, unsigned recipient);
+
+static inline bool
+sender_is_offered(const struct sender *sender, enum extension extension)
+{
+	return (sender->offered & EXTENSION_BIT(extension)) != 0;
+}
+
+/* sender_hear.c: all whole lines that are there, or one; true if any */
+bool sender_hear(struct world *world, bool is_all);
+void sender_hear_rest(struct world *world);
 
 /* mta.c */
 void mta_init(struct world *world);
 void mta_fini(struct world *world);
 bool mta_step(struct world *world, enum session_side side);
+/* A connection may be gone, or new: notice. */
+void mta_look(struct world *world, enum session_side side);
+
+/* mta_queue.c */
+void mta_forget(struct mta *mta); /* the envelope */
+void mta_take(struct world *world, struct mta *mta);
+/* All of the message is with it, or on its way. */
+bool mta_has_whole(struct world *world, enum session_side side);
 /* Who said yes before the end takes what it was sent. */
 void mta_finish(struct world *world);
-/* A connection may be gone: notice. */
-void mta_look(struct world *world, enum session_side side);
+
+/* mta_say.c */
+void mta_hang_up(struct world *world, enum session_side side, int error);
+void mta_say(struct world *world, enum session_side side, const char *text);
+void mta_say_garbage(struct world *world, enum session_side side);
+void mta_say_goodbye(struct world *world, enum session_side side);
+void mta_say_reply(struct world *world, enum session_side side,
+		   const char *text);
+/* A reply, if luck will have it. */
+void mta_answer(struct world *world, enum session_side side, const char *text);
 
 #endif
