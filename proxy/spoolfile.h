@@ -35,8 +35,8 @@
 #define SPOOLFILE_SYNC_US 1000000
 
 /* With spool-full = defer: less room than this on the disk is none. It holds
- * 512 lines of the greatest length: more than all workers write between two
- * looks at it. */
+ * 512 lines of the greatest length; who writes more than that between two looks
+ * at it, once a second, is found out by a write that fails. */
 #define SPOOLFILE_ROOM_MIN ((uint64_t)16 << 20)
 
 /* A line on its way, embedded in its owner, who sets `done`. */
