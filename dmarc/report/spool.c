@@ -4,8 +4,6 @@
 #include "dmarc/report/spool_line.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <unistd.h>
 
 /* Below this a text says nothing; all that is left then fits in any case. */
 #define TEXT_LEAST 16
@@ -115,17 +113,4 @@ spool_format(const struct spool_record *record, struct buf *line)
 		if (attempt_lists(&writer, line))
 			return true;
 	return false;
-}
-
-int
-spool_append(int fd, struct span line)
-{
-	ssize_t written;
-
-	do
-		written = write(fd, line.p, line.n);
-	while (written < 0 && errno == EINTR);
-	if (written < 0)
-		return -errno;
-	return (size_t)written == line.n ? 0 : -EIO;
 }

@@ -13,8 +13,7 @@
  * C0, DEL, C1 and bidirectional controls are escaped as \u, so that a line is
  * safe to show.
  *
- * Formatting is pure. Appending is one write(2) to a descriptor opened with
- * O_APPEND: the daemon does it on its ring, other programs by spool_append().
+ * Formatting is pure. Who may append a line, and where, is said in segment.h.
  */
 #ifndef DMARC_REPORT_SPOOL_H
 #define DMARC_REPORT_SPOOL_H
@@ -61,9 +60,5 @@ struct spool_record {
 /* The record as a line with its LF. False if buf has no room for
  * SPOOL_LINE_MAX octets. */
 bool spool_format(const struct spool_record *record, struct buf *line);
-
-/* Append one line by one write. 0, or a negative errno (-EIO for a short
- * write, whose rest is never sent). */
-int spool_append(int fd, struct span line);
 
 #endif

@@ -576,44 +576,6 @@ test_21_behind_other_lines(void **state)
 	assert_int_equal(sample->line.max, 4 * SPOOL_LINE_MAX);
 }
 
-static void
-test_22_append_is_one_write(void **state)
-{
-	static char name[] = "/tmp/dmarcgate-spool-XXXXXX";
-	char octets[16];
-	int fd = mkstemp(name);
-
-	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
-	assert_int_equal(spool_append(fd, SPAN_LIT("one\n")), 0);
-	assert_int_equal(spool_append(fd, SPAN_LIT("two\n")), 0);
-	assert_int_equal(pread(fd, octets, sizeof octets, 0), 8);
-	assert_memory_equal(octets, "one\ntwo\n", 8);
-	close(fd);
-	unlink(name);
-	assert_int_equal(spool_append(-1, SPAN_LIT("x\n")), -EBADF);
-	fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	assert_int_equal(spool_append(fd, SPAN_LIT("x\n")), -ENOSPC);
-	close(fd);
-}
-
-/* What was cut short is not sent again: the line is torn, and that is said. */
-static void
-test_23_a_short_write(void **state)
-{
-	static uint8_t octets[1 << 20];
-	int ends[2];
-
-	(void)state;
-	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-	assert_int_equal(
-		spool_append(ends[1], span_make(octets, sizeof octets)), -EIO);
-	assert_int_equal(spool_append(ends[1], SPAN_LIT("x\n")), -EAGAIN);
-	close(ends[0]);
-	close(ends[1]);
-}
-
 #define WITH_SAMPLE(test) \
 	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
@@ -632,8 +594,6 @@ main(void)
 		WITH_SAMPLE(test_14_everything_at_once),
 		WITH_SAMPLE(test_20_a_buf_without_room),
 		WITH_SAMPLE(test_21_behind_other_lines),
-		cmocka_unit_test(test_22_append_is_one_write),
-		cmocka_unit_test(test_23_a_short_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
