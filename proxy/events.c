@@ -136,7 +136,7 @@ run(struct session *session)
 		take_news(session, SIDE_DIVERT);
 		dialogue_pump(session);
 		if (session->phase == PHASE_COMMANDS)
-			has_moved = dialogue_commands(session);
+			has_moved = commands_run(session);
 		if (session->phase == PHASE_DATA)
 			has_moved |= take_data(session);
 		if (session->phase == PHASE_DELIVERY)
@@ -336,7 +336,7 @@ take_event(struct session *session, const struct session_event *event)
 	switch (event->kind) {
 	case SESSION_START:
 		find_name(session, false);
-		dialogue_start(session);
+		greeting_start(session);
 		return;
 	case SESSION_CONNECTED:
 		if (!backend_connected(session_leg(session, event->side),

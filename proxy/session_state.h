@@ -4,7 +4,10 @@
  *
  *   session.c   its life, its actions, its deadlines
  *   events.c    session_step(): what each event does, and what goes on then
- *   dialogue.c  the client's commands and the backend's replies to them
+ *   greeting.c  banner, HELO and EHLO, XCLIENT
+ *   commands.c  what the client says between messages
+ *   routing.c   which backend a mail is for
+ *   dialogue.c  what the backend says between messages, and its losses
  *   delivery.c  from the verdict to the final reply
  *
  * Phases; one function, session_enter(), changes them:
@@ -164,10 +167,43 @@ void session_drop_envelope(struct session *session);
 void session_end_mail(struct session *session);
 void session_forget_questions(struct session *session);
 
+/* greeting.c */
+/* The banner is said, or its backend is reached for it. */
+void greeting_start(struct session *session);
+/* Of the backend, where there is one, or our own. */
+void greeting_banner(struct session *session);
+/* HELO or EHLO; then one of the two below. */
+void greeting_take(struct session *session, const struct command *command);
+void greeting_accepted(struct session *session);
+void greeting_refused(struct session *session, const struct reply *reply);
+/* XCLIENT from a listed peer: the client is somebody else. */
+void greeting_identity(struct session *session, const struct command *command);
+
+/* commands.c */
+bool commands_run(struct session *session); /* true: something moved */
+void commands_drop_mail(struct session *session);
+
+/* routing.c */
+/* One backend serves all, and is reached when the client connects. */
+bool routing_is_early(const struct session *session);
+/* What every backend that could be meant offers: the one we talk to, or all
+ * candidates as they were last probed. */
+struct ehlo routing_ehlo(const struct session *session);
+bool routing_is_same(const struct conf_route *a, const struct conf_route *b);
+/* The route of a recipient; NULL if no route serves it. */
+const struct conf_route *routing_find(struct session *session,
+				      const struct path *path);
+/* Fix the route, for now; reach its backend. Nothing is outstanding. */
+void routing_take(struct session *session, const struct conf_route *route);
+
 /* dialogue.c */
-void dialogue_start(struct session *session);
-bool dialogue_commands(struct session *session); /* true: something moved */
+/* What could not be sent when it was asked for can be now: an RSET of ours was
+ * answered, or the queue has room. Not before the route is known. */
 void dialogue_pump(struct session *session);
+/* The backend's reply is the client's. */
+void dialogue_relay(struct session *session, const struct reply *reply);
+/* The backend does not do again what it did before. */
+void dialogue_changed(struct session *session, const char *reason);
 void dialogue_news(struct session *session, enum backend_news news,
 		   const struct client_answer *answer);
 void dialogue_lost(struct session *session);

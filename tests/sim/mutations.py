@@ -25,6 +25,7 @@ def bug(name, breaks, *edits):
 BACKEND, BODY, DATA = "proxy/backend.c", "proxy/body.c", "smtp/data.c"
 DECISION, DELIVERY = "proxy/decision.c", "proxy/delivery.c"
 DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
+COMMANDS = "proxy/commands.c"
 SESSION = "proxy/session.c"
 
 MUTATIONS = (
@@ -66,7 +67,7 @@ MUTATIONS = (
          "\tif (session->phase != PHASE_SPOOLING)\n"
          "\t\tbackend_forget(&session->backend);\n")),
     bug("lost-rset-by-the-client", "RSET is answered and nothing is reset",
-        (DIALOGUE,
+        (COMMANDS,
          "drop_mail(struct session *session)\n{\n"
          "\tsession_drop_envelope(session);\n",
          "drop_mail(struct session *session)\n{\n"

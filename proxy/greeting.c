@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * greeting: who speaks: our banner, the client's HELO or EHLO and its answer,
+ * and XCLIENT from a listed peer, after which all of it begins anew.
+ */
+#include "proxy/session_state.h"
+
+/* Room in a message's SIZE for the fields we add. */
+#define OWN_FIELDS_ROOM 8192
+
+void
+greeting_banner(struct session *session)
+{
+	const struct conf *conf = session->host->conf;
+	struct span text = buf_span(&session->backend.banner);
+	struct buf own;
+
+	buf_init(&own, 300);
+	if (text.n == 0 || !routing_is_early(session)) {
+		buf_append(&own, conf->hostname);
+		buf_append(&own, SPAN_LIT(" ESMTP"));
+		text = buf_span(&own);
+	}
+	reply_format(&session->out[SIDE_CLIENT], 220, "", text);
+	buf_fini(&own);
+	session_enter(session, PHASE_COMMANDS);
+}
+
+void
+greeting_start(struct session *session)
+{
+	if (routing_is_early(session))
+		session_reach(session, SIDE_BACKEND,
+			      session->host->conf->routes[0].backend, 0);
+	else
+		greeting_banner(session);
+}
+
+void
+greeting_accepted(struct session *session)
+{
+	const struct conf *conf = session->host->conf;
+	struct ehlo known = routing_ehlo(session);
+	struct ehlo offered =
+		ehlo_offer(&known, conf->message_size_max, OWN_FIELDS_ROOM);
+	bool is_extended;
+
+	buf_swap(&session->helo, &session->new_helo);
+	buf_swap(&session->greeting, &session->new_greeting);
+	session->identity.greeting = buf_span(&session->greeting);
+	is_extended = span_starts(session->identity.greeting, SPAN_LIT("EHLO"));
+	if (session->server.takes_xclient) {
+		offered.extensions |= EXTENSION_BIT(EXTENSION_XCLIENT);
+		offered.xclient = XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT |
+				  XCLIENT_HELO | XCLIENT_LOGIN;
+	}
+	server_greeted(&session->server, is_extended, 250, &offered);
+	if (is_extended)
+		ehlo_format(&offered, conf->hostname,
+			    &session->out[SIDE_CLIENT]);
+	else
+		reply_format(&session->out[SIDE_CLIENT], 250, "",
+			     conf->hostname);
+	session_enter(session, PHASE_COMMANDS);
+}
+
+/* RFC 5321 4.1.4: all stays as it was. What was said before, if anything, is
+ * said again when it is needed. */
+void
+greeting_refused(struct session *session, const struct reply *reply)
+{
+	session->identity.greeting = buf_span(&session->greeting);
+	session->backend.greeting = STEP_NONE;
+	server_greeted(&session->server, false, reply->code, NULL);
+	dialogue_relay(session, reply);
+	session_enter(session, PHASE_COMMANDS);
+}
+
+void
+greeting_take(struct session *session, const struct command *command)
+{
+	bool is_kept;
+
+	commands_drop_mail(session);
+	buf_reset(&session->new_helo);
+	buf_reset(&session->new_greeting);
+	is_kept = buf_append(&session->new_helo, command->domain) &&
+		  command_format(command, &session->new_greeting);
+	if (!is_kept) {
+		session_goodbye(session, 421, "4.3.0", "Out of memory");
+		return;
+	}
+	session->identity.greeting = buf_span(&session->new_greeting);
+	session->backend.greeting = STEP_NONE;
+	if (!routing_is_early(session)) {
+		/* Whichever backend it will be hears it before its MAIL. */
+		greeting_accepted(session);
+		return;
+	}
+	session_enter(session, PHASE_GREETING);
+	if (backend_is_alive(&session->backend))
+		session_pump(session, SIDE_BACKEND, NULL);
+	else
+		session_reach(session, SIDE_BACKEND,
+			      session->host->conf->routes[0].backend, 0);
+}
+
+/* XCLIENT from a listed peer: the client is somebody else. */
+void
+greeting_identity(struct session *session, const struct command *command)
+{
+	struct xclient xclient;
+	struct buf store;
+
+	buf_init(&store, 4096);
+	if (!xclient_parse(command->argument, &xclient, &store)) {
+		session_reply(session, 501, "5.5.4", "Bad XCLIENT attribute");
+		buf_fini(&store);
+		return;
+	}
+	commands_drop_mail(session);
+	session_drop_leg(session, SIDE_BACKEND);
+	if ((xclient.given & XCLIENT_ADDR) != 0)
+		session->client.ip = xclient.ip;
+	if ((xclient.given & XCLIENT_PORT) != 0)
+		session->client.port = xclient.port;
+	session->client.name = arena_copy(&session->arena, xclient.name);
+	session->client.is_name_temporary = xclient.is_name_temporary;
+	buf_reset(&session->login);
+	buf_append(&session->login, xclient.login);
+	session->is_authenticated = session->login.n > 0;
+	session->client.login = buf_span(&session->login);
+	if (session->is_authenticated)
+		session->client.given |= XCLIENT_LOGIN;
+	else
+		session->client.given &= ~(unsigned)XCLIENT_LOGIN;
+	session->identity_kind = "xclient";
+	session->identity.client = session->client;
+	session->identity.is_name_known = true;
+	session->identity.greeting = SPAN_NONE;
+	buf_reset(&session->helo);
+	buf_reset(&session->greeting);
+	buf_fini(&store);
+	server_reset(&session->server);
+	session_enter(session, PHASE_START);
+	greeting_start(session);
+}
