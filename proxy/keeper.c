@@ -7,6 +7,7 @@
 #include "dmarc/report/registry.h"
 #include "proxy/clock.h"
 #include "proxy/log.h"
+#include "proxy/signals.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -699,25 +700,6 @@ serve(struct keeper *keeper)
 	round_once(keeper);
 }
 
-/* SIGINT comes to all processes of a terminal; the master decides. */
-static int
-signals_open(void)
-{
-	sigset_t taken;
-
-	sigemptyset(&taken);
-	sigaddset(&taken, SIGTERM);
-	sigaddset(&taken, SIGUSR1);
-	sigaddset(&taken, SIGCHLD);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	if (sigprocmask(SIG_SETMASK, &taken, NULL) != 0)
-		return -1;
-	return signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 int
 keeper_run(const struct keeper_setup *setup)
 {
@@ -725,7 +707,7 @@ keeper_run(const struct keeper_setup *setup)
 		.conf = setup->conf,
 		.directory = setup->spool,
 		.life = setup->life,
-		.signals = signals_open(),
+		.signals = signals_open(SIGCHLD),
 		.lock = -1,
 		.live.fd = -1,
 	};

@@ -10,6 +10,7 @@
 #include "proxy/log.h"
 #include "proxy/owner.h"
 #include "proxy/probe.h"
+#include "proxy/signals.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -429,24 +430,6 @@ on_tick(struct timer *timer)
 		  clock_monotonic_us() + TICK_US);
 }
 
-/* SIGINT comes to all processes of a terminal; the master decides. */
-static int
-signals_open(void)
-{
-	sigset_t taken;
-
-	sigemptyset(&taken);
-	sigaddset(&taken, SIGTERM);
-	sigaddset(&taken, SIGUSR1);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	if (sigprocmask(SIG_SETMASK, &taken, NULL) != 0)
-		return -1;
-	return signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* --- setting up -------------------------------------------------------------
  */
 
@@ -561,7 +544,7 @@ acquire(struct worker *worker, struct buf *faults)
 	const struct ring_size size = { RING_ENTRIES, RING_BUFFERS };
 	const struct conf *conf = worker->setup->conf;
 
-	worker->signals.fd = signals_open();
+	worker->signals.fd = signals_open(0);
 	if (worker->signals.fd < 0) {
 		buf_printf(faults, "signalfd: %s\n", strerror(errno));
 		return false;
