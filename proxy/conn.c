@@ -63,6 +63,8 @@ release(struct conn *conn)
 	conn->state = CONN_IDLE;
 	buf_fini(&conn->sending);
 	buf_fini(&conn->rest);
+	tls_free(conn->tls);
+	conn->tls = NULL;
 	conn->events->released(conn);
 }
 
@@ -83,6 +85,16 @@ peer_ended(struct conn *conn, int error)
 		conn->events->closed(conn, error);
 }
 
+/* TLS failed: the peer may still hear the engine's alert, but is not heard. */
+static void
+break_off(struct conn *conn)
+{
+	if (conn->has_ended || conn->state != CONN_OPEN)
+		return;
+	conn->has_ended = true;
+	conn->events->closed(conn, -EPROTO);
+}
+
 static void
 on_timer(struct timer *timer)
 {
@@ -90,6 +102,8 @@ on_timer(struct timer *timer)
 
 	if (conn->state == CONN_ENDING)
 		release(conn);
+	else if (conn->state == CONN_OPEN)
+		break_off(conn);
 	else
 		end(conn);
 }
@@ -100,6 +114,50 @@ discard(struct conn *conn, size_t n)
 	conn->discarded += n;
 	if (conn->discarded > CONN_DISCARD_MAX && conn->state == CONN_LINGERING)
 		end(conn);
+}
+
+static bool
+has_come_to_stand(struct conn *conn, struct span *in)
+{
+	switch (tls_handshake(conn->tls, in)) {
+	case TLS_DONE:
+		conn->is_secured = true;
+		conn->events->secured(conn, tls_info(conn->tls));
+		return true;
+	case TLS_MORE:
+		return false;
+	case TLS_CLOSED:
+	case TLS_FAILED:
+		break_off(conn);
+		return false;
+	}
+	return false;
+}
+
+/* What arrived under TLS, to the owner in plain; what stands behind the
+ * peer's end, or his refusal, to nobody. */
+static void
+decrypt(struct conn *conn, struct span in)
+{
+	struct span plain;
+
+	if (!conn->is_secured && !has_come_to_stand(conn, &in))
+		return;
+	while (conn->state == CONN_OPEN) {
+		switch (tls_read(conn->tls, &in, &plain)) {
+		case TLS_DONE:
+			conn->events->received(conn, plain);
+			break;
+		case TLS_MORE:
+			return;
+		case TLS_CLOSED:
+			peer_ended(conn, 0);
+			return;
+		case TLS_FAILED:
+			break_off(conn);
+			return;
+		}
+	}
 }
 
 static void
@@ -115,6 +173,8 @@ on_received(struct ring_recv *recv, int result, struct span octets)
 		peer_ended(conn, result);
 	else if (is_closing(conn))
 		discard(conn, octets.n);
+	else if (conn->tls != NULL)
+		decrypt(conn, octets);
 	else
 		conn->events->received(conn, octets);
 	conn_settle(conn);
@@ -210,6 +270,26 @@ finish(struct conn *conn)
 		  clock_monotonic_us() + CONN_LINGER_US_MAX);
 }
 
+/* A buf that was never used has no limit of its own yet: it takes over that
+ * of its peer, since an exchange gives it to him. */
+static void
+take(struct buf *buf, struct buf *output)
+{
+	if (buf->p == NULL)
+		buf_init(buf, output->max);
+	buf_swap(buf, output);
+}
+
+/* The engine's output keeps a limit that has room for all that is encrypted. */
+static void
+take_encrypted(struct conn *conn, struct buf *buf)
+{
+	struct buf *output = tls_output(conn->tls);
+
+	take(buf, output);
+	output->max = TLS_OUTPUT_MAX;
+}
+
 /* While flushing: the rest, or FIN behind it. */
 static void
 flush(struct conn *conn)
@@ -231,7 +311,23 @@ may_receive(const struct conn *conn)
 		return false;
 	if (is_closing(conn))
 		return conn->discarded <= CONN_DISCARD_MAX;
-	return conn->state == CONN_OPEN && conn->is_wanting;
+	return conn->state == CONN_OPEN &&
+	       (conn->is_wanting || (conn->tls != NULL && !conn->is_secured));
+}
+
+/* What had to go out in plain before TLS, then what its engine has to say. */
+static void
+send_engine(struct conn *conn)
+{
+	if (conn->is_sending || conn->has_failed || conn->state != CONN_OPEN)
+		return;
+	if (conn->rest.n > 0)
+		buf_swap(&conn->sending, &conn->rest);
+	else if (tls_output(conn->tls)->n > 0)
+		take_encrypted(conn, &conn->sending);
+	else
+		return;
+	transmit(conn);
 }
 
 static void
@@ -239,6 +335,8 @@ conn_settle(struct conn *conn)
 {
 	if (conn->state == CONN_FLUSHING)
 		flush(conn);
+	if (conn->tls != NULL)
+		send_engine(conn);
 	if (may_receive(conn))
 		receive(conn);
 	/* end() has set the timer if nothing was under way then. */
@@ -318,14 +416,42 @@ conn_want(struct conn *conn, bool is_wanting)
 		receive(conn);
 }
 
-/* A buf that was never used has no limit of its own yet: it takes over that
- * of its peer, since an exchange gives it to him. */
+/* Not from within the owner's call. */
 static void
-take(struct buf *buf, struct buf *output)
+break_off_later(struct conn *conn)
 {
-	if (buf->p == NULL)
-		buf_init(buf, output->max);
-	buf_swap(buf, output);
+	timer_set(conn->timers, &conn->timer, AT_ONCE);
+}
+
+/* Into the engine's output. */
+static bool
+encrypt(struct conn *conn, struct buf *output)
+{
+	bool is_written = tls_write(conn->tls, buf_span(output));
+
+	assert(conn->is_secured);
+	buf_reset(output);
+	if (!is_written)
+		break_off_later(conn);
+	return is_written;
+}
+
+/* The last octets, and that they are; what still waits to go out in plain
+ * stays before them. */
+static void
+encrypt_end(struct conn *conn, struct buf *output)
+{
+	struct buf *encrypted = tls_output(conn->tls);
+
+	if (output != NULL && conn->is_secured)
+		tls_write(conn->tls, buf_span(output));
+	if (output != NULL)
+		buf_reset(output);
+	tls_end(conn->tls);
+	if (conn->rest.n > 0)
+		buf_append(&conn->rest, buf_span(encrypted));
+	else if (encrypted->n > 0)
+		take_encrypted(conn, &conn->rest);
 }
 
 void
@@ -335,8 +461,34 @@ conn_send(struct conn *conn, struct buf *output)
 	assert(conn->state == CONN_OPEN);
 	if (output->n == 0)
 		return;
-	take(&conn->sending, output);
+	if (conn->tls != NULL && !encrypt(conn, output))
+		return;
+	if (conn->tls != NULL)
+		take_encrypted(conn, &conn->sending);
+	else
+		take(&conn->sending, output);
 	transmit(conn);
+}
+
+void
+conn_secure(struct conn *conn, struct buf *output, struct tls *tls)
+{
+	struct span none = SPAN_NONE;
+
+	assert(conn->state == CONN_OPEN && conn->tls == NULL);
+	if (output->n > 0)
+		take(&conn->rest, output);
+	conn->tls = tls;
+	/* A client's first words; a server has none. */
+	if (tls_handshake(tls, &none) == TLS_FAILED)
+		break_off_later(conn);
+	conn_settle(conn);
+}
+
+const char *
+conn_failure(const struct conn *conn)
+{
+	return conn->tls == NULL ? "" : tls_failure(conn->tls);
 }
 
 void
@@ -348,7 +500,9 @@ conn_close(struct conn *conn, struct buf *output)
 	}
 	if (conn->state != CONN_OPEN)
 		return;
-	if (output != NULL && output->n > 0)
+	if (conn->tls != NULL)
+		encrypt_end(conn, output);
+	else if (output != NULL && output->n > 0)
 		take(&conn->rest, output);
 	conn->state = CONN_FLUSHING;
 	timer_set(conn->timers, &conn->timer,

@@ -9,18 +9,18 @@
  * buffer only once there are some; what it brought is given to the owner
  * whole, at most RING_BUFFER_SIZE octets, even if he stopped wanting since.
  * Out: one buf at a time, taken from the owner by exchange, never copied; the
- * bound is the owner's own.
+ * bound is the owner's own. Under TLS it is encrypted at once.
  *
  * Closing is orderly: what is left is sent, then FIN, then whatever the peer
  * still sends is read and dropped until it closes as well. A close with octets
  * unread would make the kernel send RST, which can destroy the last reply (a
  * 550 that nobody sees) on its way. All of it is bounded in time and octets.
  *
- * TLS, later, stands between this file's recv and `received`, and between
- * conn_send() and the ring's send, behind these same functions: the octets
- * received are what the peer encrypted, so they go to the TLS engine and what
- * comes out of it to the owner; the engine's own writes go out ahead of
- * `sending`. An owner never sees a descriptor, so none can bypass it.
+ * TLS begins where the owner says so: what was given to be sent before goes
+ * out in plain, all that arrives from then on is the peer's part of the
+ * handshake or under its protection. The owner sees plain octets only, and no
+ * descriptor, so nothing of it can bypass the engine (tls.h). What the engine
+ * itself has to say goes out by the same sends.
  */
 #ifndef PROXY_CONN_H
 #define PROXY_CONN_H
@@ -28,6 +28,7 @@
 #include "proxy/endpoint.h"
 #include "proxy/ring.h"
 #include "proxy/timer.h"
+#include "proxy/tls.h"
 
 struct conn;
 
@@ -38,11 +39,16 @@ struct conn;
 struct conn_events {
 	void (*connected)(struct conn *conn);
 	void (*received)(struct conn *conn, struct span octets);
-	/* What conn_send() took has been sent, or dropped after `closed`. */
+	/* What conn_send() took has been sent, or dropped after `closed`. Also
+	 * when what the TLS engine had to say has been. */
 	void (*sent)(struct conn *conn);
+	/* TLS stands; info is the engine's. May be NULL where it is not used.
+	 */
+	void (*secured)(struct conn *conn, const struct tlsinfo *info);
 	/* Once: the peer ended its stream (0; it may still read), or the
-	 * connection or the attempt to make it failed (a negative errno). The
-	 * owner has to close or abort. */
+	 * connection or the attempt to make it failed (a negative errno;
+	 * -EPROTO where TLS did, see conn_failure()). The owner has to close or
+	 * abort. */
 	void (*closed)(struct conn *conn, int error);
 	/* The last operation has completed: the conn may be freed. */
 	void (*released)(struct conn *conn);
@@ -78,6 +84,8 @@ struct conn {
 	struct buf sending;
 	struct buf rest; /* what conn_close() was left with */
 	struct timer timer;
+	struct tls *tls; /* NULL: plain */
+	bool is_secured; /* the handshake is done */
 };
 
 /* From close to FIN; from FIN to the end; octets dropped meanwhile. */
@@ -98,7 +106,15 @@ int conn_connect(struct conn *conn, const struct ip *ip, uint16_t port);
 /* Whether octets are wanted from now on. */
 void conn_want(struct conn *conn, bool is_wanting);
 
-/* Whether a conn_send() is still under way. */
+/* Begin TLS, once output (it is taken) has been sent; `secured` or `closed`
+ * follows. The engine becomes the conn's. While open; once. Nothing may be
+ * given to be sent before `secured`. */
+void conn_secure(struct conn *conn, struct buf *output, struct tls *tls);
+
+/* Constant: why TLS failed; empty where it did not. */
+const char *conn_failure(const struct conn *conn);
+
+/* Whether a send is still under way. */
 static inline bool
 conn_is_sending(const struct conn *conn)
 {
