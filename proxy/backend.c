@@ -68,6 +68,12 @@ backend_hung_up(struct backend *backend)
 	bool has_spoken = backend->state != BACKEND_CONNECTING &&
 			  backend->state != BACKEND_BANNER;
 
+	if (backend->state == BACKEND_SECURING) {
+		backend->has_tls_failed = true;
+		backend_closed(backend, EVENT_BACKEND_DOWN,
+			       "the TLS handshake with it failed");
+		return;
+	}
 	backend_closed(backend, failure_now(backend),
 		       has_spoken ? "it closed" : "no connection");
 }
@@ -194,6 +200,19 @@ become_up(struct backend *backend)
 	return NEWS_UP;
 }
 
+static bool
+wants_tls(const struct backend *backend)
+{
+	return backend->conf->tls != CONF_TLS_OFF && !backend->is_secured &&
+	       !backend->skips_tls;
+}
+
+static bool
+needs_tls(const struct backend *backend)
+{
+	return backend->conf->tls >= CONF_TLS_REQUIRED && !backend->is_secured;
+}
+
 static enum backend_news
 on_banner(struct backend *backend, const struct backend_identity *identity,
 	  struct buf *out, const struct reply *reply)
@@ -202,7 +221,7 @@ on_banner(struct backend *backend, const struct backend_identity *identity,
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it greets with a refusal");
 	keep_banner(backend, reply);
-	if (backend->conf->identity == IDENTITY_NONE)
+	if (backend->conf->identity == IDENTITY_NONE && !wants_tls(backend))
 		return become_up(backend);
 	backend->state = BACKEND_HELLO;
 	if (!send_hello(backend, identity, out))
@@ -225,6 +244,30 @@ identify(struct backend *backend, const struct backend_identity *identity,
 	return NEWS_NONE;
 }
 
+/* Who the client is, if it has not been told yet. */
+static enum backend_news
+introduce(struct backend *backend, const struct backend_identity *identity,
+	  struct buf *out)
+{
+	if (backend->conf->identity != IDENTITY_XCLIENT)
+		return become_up(backend);
+	if ((backend->ehlo.xclient & XCLIENT_ADDR) == 0)
+		return lose(backend, EVENT_IDENTITY_REFUSED,
+			    "it does not offer XCLIENT with ADDR");
+	return identify(backend, identity, out);
+}
+
+static enum backend_news
+ask_tls(struct backend *backend, struct buf *out)
+{
+	backend->state = BACKEND_STARTTLS;
+	if (!client_send(&backend->client, CLIENT_STARTTLS, TAG_OURS,
+			 SPAN_LIT("STARTTLS\r\n"), out))
+		return lose(backend, EVENT_OUT_OF_MEMORY,
+			    "no room for STARTTLS");
+	return NEWS_NONE;
+}
+
 static enum backend_news
 on_hello(struct backend *backend, const struct backend_identity *identity,
 	 struct buf *out, const struct reply *reply)
@@ -232,21 +275,54 @@ on_hello(struct backend *backend, const struct backend_identity *identity,
 	if (reply->code == 421)
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it has no time for us");
-	if (reply->code != 250)
-		return lose(backend, EVENT_IDENTITY_REFUSED,
-			    backend->conf->identity == IDENTITY_XCLIENT
-				    ? "it refuses EHLO, so it has no XCLIENT"
-				    : "it does not take the PROXY header");
 	ehlo_parse(reply, &backend->ehlo);
 	backend->client.is_pipelining =
 		(backend->ehlo.extensions &
 		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
-	if (backend->conf->identity != IDENTITY_XCLIENT)
-		return become_up(backend);
-	if ((backend->ehlo.xclient & XCLIENT_ADDR) == 0)
+	if (reply->code != 250 && backend->conf->identity != IDENTITY_NONE)
 		return lose(backend, EVENT_IDENTITY_REFUSED,
-			    "it does not offer XCLIENT with ADDR");
-	return identify(backend, identity, out);
+			    backend->conf->identity == IDENTITY_XCLIENT
+				    ? "it refuses EHLO, so it has no XCLIENT"
+				    : "it does not take the PROXY header");
+	if (wants_tls(backend) &&
+	    (backend->ehlo.extensions & EXTENSION_BIT(EXTENSION_STARTTLS)) != 0)
+		return ask_tls(backend, out);
+	if (needs_tls(backend))
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "it does not offer STARTTLS");
+	return introduce(backend, identity, out);
+}
+
+/* No octet may have come behind the reply: it would have been said by whoever
+ * is between us (CVE-2011-0411). */
+static enum backend_news
+on_starttls(struct backend *backend, const struct backend_identity *identity,
+	    struct buf *out, const struct reply *reply)
+{
+	if (reply->code == 421)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "it has no time for us");
+	if (reply->code != 220 && needs_tls(backend))
+		return lose(backend, EVENT_BACKEND_DOWN, "it refused STARTTLS");
+	if (reply->code != 220)
+		return introduce(backend, identity, out);
+	if (backend->in.n > backend->used)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "octets behind its reply to STARTTLS");
+	backend->state = BACKEND_SECURING;
+	return NEWS_SECURE;
+}
+
+bool
+backend_secured(struct backend *backend,
+		const struct backend_identity *identity, struct buf *out)
+{
+	assert(backend->state == BACKEND_SECURING);
+	backend->is_secured = true;
+	backend->ehlo = (struct ehlo){ 0 };
+	backend->client.is_pipelining = false;
+	backend->state = BACKEND_HELLO;
+	return send_hello(backend, identity, out);
 }
 
 static enum backend_news
@@ -305,6 +381,8 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 		if (answer->tag == TAG_OURS)
 			return on_hello(backend, identity, out, reply);
 		return on_greeting(backend, reply);
+	case CLIENT_STARTTLS:
+		return on_starttls(backend, identity, out, reply);
 	case CLIENT_XCLIENT:
 		return on_identified(backend, reply);
 	case CLIENT_MAIL:
@@ -535,6 +613,8 @@ backend_deadline(const struct backend *backend)
 	case BACKEND_CONNECTING:
 	case BACKEND_BANNER:
 	case BACKEND_HELLO:
+	case BACKEND_STARTTLS:
+	case BACKEND_SECURING:
 	case BACKEND_NAMING:
 	case BACKEND_IDENTIFYING:
 		return backend->since_us + backend->conf->connect_us_max;

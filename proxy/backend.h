@@ -6,13 +6,19 @@
  * words, and carries one envelope at a time. It is pure: octets of the MTA go
  * in, commands come out in a buf, and news are told to the session.
  *
- *   NONE -> CONNECTING -> BANNER -> [HELLO -> [NAMING ->] IDENTIFYING] -> UP
+ *   NONE -> CONNECTING -> BANNER -> [HELLO -> [STARTTLS -> SECURING -> HELLO]
+ *        -> [[NAMING ->] IDENTIFYING]] -> UP
  *     any state: -> LOST (closed, refused, timed out, not to be trusted)
  *
  * Identity fails closed (design, promise 6). With XCLIENT: our EHLO must offer
  * it with ADDR and the answer must be 220. With PROXY: our EHLO must be
  * answered 250, once: an MTA that does not speak PROXY answers the header
  * itself as a command, and its 5xx stands where the 250 should.
+ *
+ * TLS (design, tls = …): octets behind the 220 to STARTTLS are nobody's, and
+ * what EHLO said before is forgotten. Required and not to be had, the backend
+ * is DOWN; opportunistic, it is used in plain, on a new connection where the
+ * handshake failed.
  *
  * An envelope is sent as far as it is known, and again after a reconnect:
  * recipients that were accepted before must be accepted again, and no keyword
@@ -38,7 +44,9 @@ enum backend_state {
 	BACKEND_CONNECTING,
 	BACKEND_BANNER,
 	BACKEND_HELLO,
-	BACKEND_NAMING, /* all is ready for XCLIENT but the client's name */
+	BACKEND_STARTTLS, /* asked for */
+	BACKEND_SECURING, /* the handshake is under way */
+	BACKEND_NAMING,   /* all is ready for XCLIENT but the client's name */
 	BACKEND_IDENTIFYING,
 	BACKEND_UP,
 	BACKEND_LOST,
@@ -93,6 +101,9 @@ struct backend {
 	size_t used;       /* octets of `in` that the last answer borrows */
 	struct ehlo ehlo;  /* of its last reply to EHLO */
 	struct buf banner; /* text of its last 220 */
+	bool is_secured;
+	bool has_tls_failed;        /* in its handshake */
+	bool skips_tls;             /* it failed before; set by the session */
 	enum backend_step greeting; /* the client's HELO or EHLO */
 	enum backend_step sender;
 	size_t sent;  /* recipients of the envelope gone over */
@@ -108,6 +119,7 @@ struct backend {
 /* What backend_next() tells. */
 enum backend_news {
 	NEWS_NONE,
+	NEWS_SECURE,    /* begin TLS; then backend_secured() */
 	NEWS_UP,        /* identified; nothing of the client was sent yet */
 	NEWS_GREETING,  /* reply to the client's HELO or EHLO */
 	NEWS_SENDER,    /* reply to MAIL */
@@ -128,6 +140,10 @@ void backend_connect(struct backend *backend, const struct conf *conf,
 bool backend_connected(struct backend *backend,
 		       const struct backend_identity *identity,
 		       struct buf *out);
+
+/* TLS stands. False if out is full. */
+bool backend_secured(struct backend *backend,
+		     const struct backend_identity *identity, struct buf *out);
 
 /* Octets came. They are kept until backend_next() has used them. */
 void backend_octets(struct backend *backend, struct span octets,

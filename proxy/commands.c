@@ -191,6 +191,10 @@ take_turn(struct session *session, const struct server_turn *turn,
 		mail_begin_data(session->mail);
 		session_enter(session, PHASE_DATA);
 		return;
+	case SERVER_SECURE:
+		commands_drop_mail(session);
+		secure_begin(session);
+		return;
 	case SERVER_IDENTITY:
 		greeting_identity(session, command);
 		return;
@@ -204,6 +208,29 @@ begins_too_late(const struct session *session, const struct command *command)
 {
 	return command->verb == VERB_MAIL && session_may_end(session) &&
 	       session->mail != NULL;
+}
+
+/* Octets stand behind a command that ends a group (RFC 2920 3.1): whoever does
+ * not wait for the reply does not know that it will come, or smuggles. Behind
+ * STARTTLS they would be taken for what was said under TLS (CVE-2011-0411). */
+static bool
+is_too_early(struct session *session, enum server_duty duty)
+{
+	if (duty == SERVER_CONTENT) {
+		session_log(session, EVENT_CLIENT_PROTOCOL,
+			    "octets behind DATA");
+		session_goodbye(session, 503, "5.5.1",
+				"Wait for 354 before sending the message");
+		return true;
+	}
+	if (duty == SERVER_SECURE) {
+		session_log(session, EVENT_CLIENT_PROTOCOL,
+			    "octets behind STARTTLS");
+		session_goodbye(session, 503, "5.5.1",
+				"Wait for 220 before starting TLS");
+		return true;
+	}
+	return false;
 }
 
 /* One line, if there is one and it may be answered now. */
@@ -237,15 +264,8 @@ take_line(struct session *session)
 	if (turn.duty == SERVER_WAIT)
 		return false;
 	session->reader = reader;
-	if (turn.duty == SERVER_CONTENT && in.n > 0) {
-		/* RFC 2920 3.1: DATA is the last of a group. Whoever does not
-		 * wait for 354 does not know that it will come, or smuggles. */
-		session_log(session, EVENT_CLIENT_PROTOCOL,
-			    "octets behind DATA");
-		session_goodbye(session, 503, "5.5.1",
-				"Wait for 354 before sending the message");
+	if (in.n > 0 && is_too_early(session, turn.duty))
 		return true;
-	}
 	take_turn(session, &turn, &command);
 	/* The command borrows from the line until here. */
 	if (session->phase != PHASE_CLOSING)

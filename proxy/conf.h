@@ -19,6 +19,7 @@
 
 #include "dmarc/discovery.h"
 #include "dmarc/policy.h"
+#include "proxy/tls.h"
 #include "smtp/arena.h"
 #include "smtp/buf.h"
 #include "smtp/ip.h"
@@ -43,6 +44,14 @@ enum conf_identity {
 	IDENTITY_PROXY_V2,
 };
 
+/* Of the connection to a backend. */
+enum conf_tls {
+	CONF_TLS_OFF,
+	CONF_TLS_OPPORTUNISTIC, /* where it is offered and works */
+	CONF_TLS_REQUIRED,      /* or the backend gets nothing */
+	CONF_TLS_VERIFY,        /* the same, and it proves who it is */
+};
+
 enum conf_connect { CONNECT_AT_CONNECT, CONNECT_AT_MAIL };
 
 struct conf_endpoint {
@@ -56,8 +65,19 @@ struct conf_networks {
 	size_t count;
 };
 
+struct conf_paths {
+	const struct span *list;
+	size_t count;
+};
+
 struct conf_listener {
 	struct conf_endpoint endpoint;
+	struct conf_paths tls_certificates; /* none: no TLS here */
+	struct conf_paths tls_keys;         /* in the same order */
+	bool is_implicit_tls;               /* from the first octet on */
+	bool requires_tls;                  /* for mail; then 530 5.7.0 */
+	enum tls_version tls_version_min;
+	struct span tls_client_ca; /* empty: no certificate is asked for */
 	struct conf_networks proxy_from;   /* peers that send a PROXY header */
 	struct conf_networks xclient_from; /* peers that may use XCLIENT */
 };
@@ -68,6 +88,10 @@ struct conf_backend {
 	size_t address_count;
 	enum conf_identity identity;
 	bool trusts_unidentified;
+	enum conf_tls tls;
+	struct span tls_ca;   /* empty: the system's store */
+	struct span tls_name; /* empty: its address must be in the certificate
+			       */
 	uint64_t connect_us_max; /* until its banner */
 	uint64_t reply_us_max;   /* for a reply to a command */
 	uint64_t final_us_max;   /* for the reply to the end of data */
@@ -107,6 +131,7 @@ struct conf {
 	uint64_t eval_us_max;   /* from the end of data */
 	uint64_t data_us_max;   /* for one message's upload */
 	uint64_t client_us_max; /* silence of the client */
+	uint64_t tls_us_max;    /* for a handshake with a client */
 	uint64_t drain_us_max;
 	uint64_t name_us_max; /* waiting for the client's name */
 	enum conf_connect backend_connect;

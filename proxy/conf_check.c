@@ -91,6 +91,36 @@ check_listener(const struct check *check, size_t i)
 	}
 }
 
+static void
+check_listener_tls(const struct check *check, size_t i)
+{
+	const struct conf_listener *listener = &check->conf->listeners[i];
+	size_t certificates = listener->tls_certificates.count;
+
+	if (certificates != listener->tls_keys.count ||
+	    certificates > TLS_CERTIFICATES_MAX)
+		conf_fault(check->faults,
+			   line_of(check, SECTION_LISTEN, i, "tls-key"),
+			   "listen \"%.*s\" tls-key: expected one for each "
+			   "tls-cert, at most %d; found %zu for %zu",
+			   TEXT(listener->endpoint.text), TLS_CERTIFICATES_MAX,
+			   listener->tls_keys.count, certificates);
+	if (certificates > 0)
+		return;
+	for (size_t k = 0; k < 2; k++) {
+		const char *word = k == 0 ? "tls" : "tls-required";
+		bool needs = k == 0 ? listener->is_implicit_tls
+				    : listener->requires_tls;
+
+		if (needs)
+			conf_fault(check->faults,
+				   line_of(check, SECTION_LISTEN, i, word),
+				   "listen \"%.*s\" %s: needs tls-cert and "
+				   "tls-key, found none",
+				   TEXT(listener->endpoint.text), word);
+	}
+}
+
 /* Tried: behind a gate that it is not told the clients of, Postfix relays
  * from anywhere to anywhere. */
 static void
@@ -283,8 +313,10 @@ conf_check(const struct conf *conf, const struct conf_places *places,
 {
 	struct check check = { conf, places, faults };
 
-	for (size_t i = 0; i < conf->listener_count; i++)
+	for (size_t i = 0; i < conf->listener_count; i++) {
 		check_listener(&check, i);
+		check_listener_tls(&check, i);
+	}
 	check_backends(&check);
 	check_routes(&check);
 	check_quarantine(&check);

@@ -39,6 +39,9 @@ enum conf_section {
 	X(DIVERT_FAILED, "", "", false)                                       \
 	X(IDENTITY, "", "", false)                                            \
 	X(CONNECT, "", "", false)                                             \
+	X(TLS, "", "", false)                                                 \
+	X(TLS_ENTRY, "", "", false)                                           \
+	X(TLS_VERSION, "", "", false)                                         \
 	X(LINE_ENDINGS, "", "", false)                                        \
 	X(REJECT_MODE, "", "", false)                                         \
 	X(TEMPERROR, "", "", false)                                           \
@@ -56,6 +59,7 @@ enum conf_section {
 	X(NETWORKS, "network, ...",                                           \
 	  "a network such as \"192.0.2.0/24\" with no bit set behind its prefix", \
 	  true)                                                               \
+	X(PATHS, "path, ...", "a path", true)                                 \
 	X(HOSTS, "host, ...", "a host name", true)                            \
 	X(DOMAINS, "domain, ...", "a domain", true)
 

@@ -33,6 +33,10 @@ WORDS(IDENTITY, { "xclient", IDENTITY_XCLIENT },
       { "proxy-v1", IDENTITY_PROXY_V1 }, { "proxy-v2", IDENTITY_PROXY_V2 },
       { "none", IDENTITY_NONE })
 WORDS(CONNECT, { "connect", CONNECT_AT_CONNECT }, { "mail", CONNECT_AT_MAIL })
+WORDS(TLS, { "off", CONF_TLS_OFF }, { "opportunistic", CONF_TLS_OPPORTUNISTIC },
+      { "required", CONF_TLS_REQUIRED }, { "verify", CONF_TLS_VERIFY })
+WORDS(TLS_ENTRY, { "starttls", false }, { "implicit", true })
+WORDS(TLS_VERSION, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 })
 WORDS(LINE_ENDINGS, { "reject", false }, { "normalise", true })
 WORDS(REJECT_MODE, { "policy", false }, { "evidence", true })
 WORDS(TEMPERROR, { "accept", false }, { "defer", true })
@@ -53,6 +57,7 @@ static const struct {
 			  sizeof name##_words / sizeof name##_words[0] }
 	CHOICE(BOOLEAN), CHOICE(MODE), CHOICE(ACTION), CHOICE(BAD_FROM),
 	CHOICE(DIVERT_FAILED), CHOICE(IDENTITY), CHOICE(CONNECT),
+	CHOICE(TLS), CHOICE(TLS_ENTRY), CHOICE(TLS_VERSION),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
 	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(REASON),
@@ -122,6 +127,7 @@ conf_type_size(enum conf_type type)
 	case CONF_PATH:
 	case CONF_FIELD:
 	case CONF_MAILBOX:
+	case CONF_PATHS:
 	case CONF_HOSTS:
 	case CONF_DOMAINS:
 		return sizeof(struct span);
@@ -132,6 +138,7 @@ conf_type_size(enum conf_type type)
 	case CONF_TIME:
 		return sizeof(uint64_t);
 	case CONF_BOOLEAN:
+	case CONF_TLS_ENTRY:
 	case CONF_LINE_ENDINGS:
 	case CONF_REJECT_MODE:
 	case CONF_TEMPERROR:
@@ -143,6 +150,8 @@ conf_type_size(enum conf_type type)
 	case CONF_DIVERT_FAILED:
 	case CONF_IDENTITY:
 	case CONF_CONNECT:
+	case CONF_TLS:
+	case CONF_TLS_VERSION:
 	case CONF_DISCOVERY:
 	case CONF_DISPOSITION:
 		return sizeof(enum conf_mode);
@@ -310,6 +319,8 @@ _Static_assert(sizeof(enum conf_mode) == sizeof(int) &&
 		       sizeof(enum conf_action) == sizeof(int) &&
 		       sizeof(enum conf_identity) == sizeof(int) &&
 		       sizeof(enum conf_connect) == sizeof(int) &&
+		       sizeof(enum conf_tls) == sizeof(int) &&
+		       sizeof(enum tls_version) == sizeof(int) &&
 		       sizeof(enum discovery_method) == sizeof(int) &&
 		       sizeof(enum disposition) == sizeof(int),
 	       "enumerations of settings are stored as int");
@@ -439,7 +450,7 @@ parse_text(struct conf *conf, enum conf_type type, struct span text,
 		is_good = is_name(text);
 	else if (type == CONF_HOST || type == CONF_HOSTS)
 		is_good = is_host(text);
-	else if (type == CONF_PATH)
+	else if (type == CONF_PATH || type == CONF_PATHS)
 		is_good = is_path(text);
 	else if (type == CONF_FIELD)
 		is_good = is_field(text);

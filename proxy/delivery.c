@@ -52,6 +52,7 @@ fill_record(struct session *session, struct spool_record *record)
 	record->client_port = session->client.port;
 	record->client_name = session->client.name;
 	record->identity = session->identity_kind;
+	record->tls = &session->client_tls;
 	record->mode = mail->route == NULL ? "enforce"
 					   : conf_mode_name(mail->route->mode);
 	record->is_enforced = mail->decision.is_enforced;
@@ -351,10 +352,8 @@ delivery_lost(struct session *session, enum session_side side)
 		fail_identity(session);
 		return;
 	}
-	if (is_untouched && leg->failure == EVENT_BACKEND_DOWN &&
-	    !backend_is_last(leg)) {
+	if (is_untouched && secure_try_next(session, side)) {
 		session->delivery.step = DELIVERY_ENVELOPE;
-		session_reach(session, side, leg->index, leg->address + 1);
 	} else if (is_untouched && leg->failure == EVENT_BACKEND_LOST &&
 		   session->attempts < SESSION_RECONNECTS_MAX) {
 		session->delivery.step = DELIVERY_ENVELOPE;
@@ -470,6 +469,9 @@ delivery_news(struct session *session, enum session_side side,
 	if (session->phase != PHASE_DELIVERY || side != session->delivery.side)
 		return;
 	switch (news) {
+	case NEWS_SECURE:
+		secure_backend(session, side);
+		return;
 	case NEWS_UP:
 		return; /* delivery_drive() pumps */
 	case NEWS_GREETING:

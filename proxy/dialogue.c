@@ -183,6 +183,9 @@ dialogue_news(struct session *session, enum backend_news news,
 		mail != NULL && mail->is_open ? &mail->envelope : NULL;
 
 	switch (news) {
+	case NEWS_SECURE:
+		secure_backend(session, SIDE_BACKEND);
+		return;
 	case NEWS_UP:
 		if (session->phase == PHASE_START)
 			greeting_banner(session);
@@ -225,17 +228,6 @@ fail_outstanding(struct session *session)
 }
 
 static bool
-try_next_address(struct session *session)
-{
-	const struct backend *leg = &session->backend;
-
-	if (leg->failure != EVENT_BACKEND_DOWN || backend_is_last(leg))
-		return false;
-	session_reach(session, SIDE_BACKEND, leg->index, leg->address + 1);
-	return true;
-}
-
-static bool
 try_again(struct session *session)
 {
 	if (session->backend.failure != EVENT_BACKEND_LOST ||
@@ -273,7 +265,7 @@ dialogue_lost(struct session *session)
 	case PHASE_GREETING:
 		if (failure == EVENT_IDENTITY_REFUSED)
 			lose_identity(session);
-		else if (!try_next_address(session))
+		else if (!secure_try_next(session, SIDE_BACKEND))
 			session_goodbye(session, 421, "4.3.2",
 					"The mail server behind us is not "
 					"there now, try again later");
@@ -292,13 +284,16 @@ dialogue_lost(struct session *session)
 			return;
 		}
 		if (is_sender_refused(session) ||
-		    (!try_next_address(session) && !try_again(session)))
+		    (!secure_try_next(session, SIDE_BACKEND) &&
+		     !try_again(session)))
 			fail_outstanding(session);
 		return;
+	case PHASE_SECURING:
 	case PHASE_DATA:
 	case PHASE_JUDGING:
 	case PHASE_SPOOLING:
-		return; /* the delivery will reach it again */
+		return; /* reached again when it is needed: the delivery will
+			   reach it again */
 	case PHASE_DELIVERY:
 	case PHASE_CLOSING:
 		return;

@@ -43,6 +43,7 @@ struct pending {
 struct driver {
 	struct drivers *drivers;
 	struct session *session;
+	const struct conf_listener *listener;
 	struct link *links[SIDE_COUNT];
 	struct ask *asks; /* with the resolver */
 	struct pending pending;
@@ -97,13 +98,27 @@ on_sent(struct conn *conn)
 }
 
 static void
-on_closed(struct conn *conn, int error)
+on_secured(struct conn *conn, const struct tlsinfo *info)
 {
 	struct link *link = OWNER(conn, struct link, conn);
 
-	tell(link->driver, &(struct session_event){ .kind = SESSION_CLOSED,
+	tell(link->driver, &(struct session_event){ .kind = SESSION_SECURED,
 						    .side = link->side,
-						    .error = error });
+						    .tls = info });
+}
+
+static void
+on_closed(struct conn *conn, int error)
+{
+	struct link *link = OWNER(conn, struct link, conn);
+	const char *reason = conn_failure(conn);
+
+	tell(link->driver, &(struct session_event){
+				   .kind = SESSION_CLOSED,
+				   .side = link->side,
+				   .error = error,
+				   .reason = *reason == '\0' ? NULL : reason,
+			   });
 }
 
 static void
@@ -129,6 +144,7 @@ static const struct conn_events link_events = {
 	.connected = on_connected,
 	.received = on_received,
 	.sent = on_sent,
+	.secured = on_secured,
 	.closed = on_closed,
 	.released = on_released,
 };
@@ -211,6 +227,44 @@ connect_side(struct driver *driver, const struct session_action *action)
 		error = conn_connect(&link->conn, &endpoint->ip,
 				     endpoint->port);
 	driver->pending.connect_error[action->side] = error;
+}
+
+/* The engine for a side; NULL without memory, or where the backend's name
+ * cannot be held against a certificate. */
+static struct tls *
+new_engine(struct driver *driver, const struct session_action *action)
+{
+	const struct keyring *keyring = driver->drivers->keyring;
+	const struct conf *conf = driver->drivers->host->conf;
+	const struct conf_backend *backend;
+	char text[IP_TEXT_MAX];
+
+	if (action->side == SIDE_CLIENT)
+		return tls_accept(
+			keyring->servers[driver->listener - conf->listeners]);
+	backend = &conf->backends[action->backend];
+	return tls_connect(
+		keyring->clients[action->backend],
+		backend->tls_name.n > 0
+			? backend->tls_name
+			: ip_format(&backend->addresses[action->address].ip,
+				    text));
+}
+
+static void
+secure_side(struct driver *driver, const struct session_action *action)
+{
+	struct link *link = driver->links[action->side];
+	struct tls *tls;
+
+	if (link == NULL || link->conn.state != CONN_OPEN)
+		return;
+	tls = new_engine(driver, action);
+	if (tls == NULL)
+		driver->pending.connect_error[action->side] = -ENOMEM;
+	else
+		conn_secure(&link->conn,
+			    session_output(driver->session, action->side), tls);
 }
 
 /* --- questions --------------------------------------------------------------
@@ -430,6 +484,9 @@ perform(struct driver *driver, const struct session_action *action)
 	case ACT_CONNECT:
 		connect_side(driver, action);
 		return;
+	case ACT_SECURE:
+		secure_side(driver, action);
+		return;
 	case ACT_CLOSE:
 		close_side(driver, action->side);
 		return;
@@ -583,6 +640,7 @@ driver_new(struct drivers *drivers, const struct session_peer *peer)
 	if (driver == NULL)
 		return NULL;
 	driver->drivers = drivers;
+	driver->listener = peer->listener;
 	driver->timer.fire = on_timer;
 	driver->links[SIDE_CLIENT] = link_new(driver, SIDE_CLIENT);
 	driver->session = session_new(drivers->host, peer);

@@ -19,6 +19,7 @@
 #define PROXY_DRIVER_H
 
 #include "proxy/conn.h"
+#include "proxy/keyring.h"
 #include "proxy/limit.h"
 #include "proxy/resolver.h"
 #include "proxy/session.h"
@@ -35,6 +36,7 @@ struct drivers {
 	struct resolver *resolver;
 	struct spoolfile *spool;
 	struct tempfiles *tempfiles;
+	const struct keyring *keyring;
 	const struct session_host *host;
 	struct limit *limit;
 	unsigned worker;

@@ -214,7 +214,9 @@ take_closed(struct session *session, const struct session_event *event)
 
 	if (event->side == SIDE_CLIENT) {
 		session->has_client_ended = true;
-		if (event->error == 0)
+		if (event->reason != NULL)
+			secure_failed(session, event->reason);
+		if (event->error == 0 && session->phase != PHASE_SECURING)
 			return;
 		if (session->phase == PHASE_JUDGING ||
 		    session->phase == PHASE_DELIVERY)
@@ -226,6 +228,8 @@ take_closed(struct session *session, const struct session_event *event)
 	leg = session_leg(session, event->side);
 	if (leg == NULL)
 		return;
+	if (event->reason != NULL)
+		secure_backend_failed(session, event->side, event->reason);
 	backend_hung_up(leg);
 }
 
@@ -292,6 +296,12 @@ take_timer(struct session *session)
 		mail_give_up(session->mail);
 		delivery_judge(session);
 		return;
+	case PHASE_SECURING:
+		if (now < session->phase_us + conf->tls_us_max)
+			return;
+		secure_failed(session, "not in time");
+		session_close(session);
+		return;
 	case PHASE_START:
 	case PHASE_GREETING:
 	case PHASE_DELIVERY:
@@ -336,7 +346,10 @@ take_event(struct session *session, const struct session_event *event)
 	switch (event->kind) {
 	case SESSION_START:
 		find_name(session, false);
-		greeting_start(session);
+		if (session->listener->is_implicit_tls)
+			secure_begin(session);
+		else
+			greeting_start(session);
 		return;
 	case SESSION_CONNECTED:
 		if (!backend_connected(session_leg(session, event->side),
@@ -352,6 +365,12 @@ take_event(struct session *session, const struct session_event *event)
 		return;
 	case SESSION_CLOSED:
 		take_closed(session, event);
+		return;
+	case SESSION_SECURED:
+		if (event->side == SIDE_CLIENT)
+			secure_done(session, event->tls);
+		else
+			secure_backend_done(session, event->side);
 		return;
 	case SESSION_SENT:
 		take_sent(session, event->side);

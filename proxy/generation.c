@@ -82,8 +82,12 @@ generation_new(unsigned number, struct conf *conf,
 	generation->ready[0] = generation->ready[1] = -1;
 	if (resources_open(&generation->resources, conf, &family->listeners,
 			   faults) &&
-	    equip(generation, faults))
+	    equip(generation, faults)) {
+		if (family->newest != NULL)
+			keyring_adopt(&generation->resources.keyring,
+				      &family->newest->resources.keyring);
 		return generation;
+	}
 	generation_free(generation);
 	return NULL;
 }
@@ -157,6 +161,7 @@ run_worker(struct generation *generation, unsigned number)
 		.conf = generation->conf,
 		.psl = generation->resources.psl,
 		.zone = generation->resources.zone,
+		.keyring = &generation->resources.keyring,
 		.listeners = generation->resources.listeners,
 		.limit = generation->limit,
 		.stats = &generation->stats[number],

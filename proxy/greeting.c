@@ -54,6 +54,8 @@ greeting_accepted(struct session *session)
 		offered.xclient = XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT |
 				  XCLIENT_HELO | XCLIENT_LOGIN;
 	}
+	if (session->server.has_tls && !session->server.is_secured)
+		offered.extensions |= EXTENSION_BIT(EXTENSION_STARTTLS);
 	server_greeted(&session->server, is_extended, 250, &offered);
 	if (is_extended)
 		ehlo_format(&offered, conf->hostname,

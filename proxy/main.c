@@ -2,6 +2,7 @@
 /*
  * dmarcgate: the command line of the daemon.
  */
+#include "proxy/keyring.h"
 #include "proxy/log.h"
 #include "proxy/master.h"
 #include "proxy/version.h"
@@ -132,6 +133,22 @@ print_conf(const struct conf *conf)
 	return EXIT_SUCCESS;
 }
 
+/* Whether certificates and keys can be read and fit. */
+static bool
+check_keys(const struct conf *conf)
+{
+	struct keyring keyring;
+	struct buf faults;
+	bool is_good;
+
+	buf_init(&faults, FAULTS_MAX);
+	is_good = keyring_open(&keyring, conf, &faults);
+	keyring_close(&keyring);
+	put(stderr, &faults);
+	buf_fini(&faults);
+	return is_good;
+}
+
 static int
 run(const struct command_line *line)
 {
@@ -150,7 +167,8 @@ run(const struct command_line *line)
 		return status;
 	if (!line->is_test)
 		return master_run(conf);
-	status = print_conf(conf);
+	if (check_keys(conf))
+		status = print_conf(conf);
 	conf_free(conf);
 	return status;
 }

@@ -313,6 +313,7 @@ resources_open(struct resources *resources, const struct conf *conf,
 	raise_limit(RLIMIT_MEMLOCK);
 	return load_psl(resources, conf, faults) &&
 	       load_zone(resources, conf, faults) &&
+	       keyring_open(&resources->keyring, conf, faults) &&
 	       privilege_find(conf->user, &resources->privilege, faults) &&
 	       open_listeners(resources, conf, listeners, faults) &&
 	       open_spool(resources, conf, faults) &&
@@ -342,4 +343,5 @@ resources_close(struct resources *resources)
 	free(resources->listeners);
 	domain_psl_free(resources->psl);
 	zone_free(resources->zone);
+	keyring_close(&resources->keyring);
 }

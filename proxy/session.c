@@ -15,6 +15,9 @@
 
 #define OUT_MAX (256u * 1024)
 
+/* A server name and the subject of a certificate. */
+#define TLS_TEXTS_MAX 2048
+
 uint64_t
 session_now(const struct session *session)
 {
@@ -85,6 +88,13 @@ void
 session_log(struct session *session, enum log_event event, const char *reason)
 {
 	log_about(session, &session->backend, event, reason);
+}
+
+void
+session_log_leg(struct session *session, const struct backend *leg,
+		enum log_event event, const char *reason)
+{
+	log_about(session, leg, event, reason);
 }
 
 void
@@ -395,6 +405,10 @@ session_deadline(const struct session *session)
 		deadline = earlier(deadline,
 				   session->phase_us + conf->eval_us_max);
 		break;
+	case PHASE_SECURING:
+		deadline =
+			earlier(deadline, session->phase_us + conf->tls_us_max);
+		break;
 	case PHASE_START:
 	case PHASE_GREETING:
 	case PHASE_DELIVERY:
@@ -431,6 +445,8 @@ init_client(struct session *session, const struct session_peer *peer)
 		if (ip_network_has(&session->listener->xclient_from.list[i],
 				   &peer->ip))
 			session->server.takes_xclient = true;
+	session->server.has_tls = session->listener->tls_certificates.count > 0;
+	session->server.requires_tls = session->listener->requires_tls;
 	session->client = (struct xclient){
 		.given = XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT,
 		.ip = peer->ip,
@@ -463,6 +479,7 @@ session_new(const struct session_host *host, const struct session_peer *peer)
 	buf_init(&session->new_helo, ADDRESS_DOMAIN_MAX + 2);
 	buf_init(&session->new_greeting, ADDRESS_DOMAIN_MAX + 16);
 	buf_init(&session->login, XCLIENT_VALUE_MAX);
+	buf_init(&session->tls_texts, TLS_TEXTS_MAX);
 	buf_init(&session->sender_refusal, REPLY_LINE_MAX * REPLY_LINES_MAX);
 	buf_init(&session->line, SPOOL_LINE_MAX);
 	buf_init(&session->final, REPLY_LINE_MAX * REPLY_LINES_MAX);
@@ -502,6 +519,7 @@ session_free(struct session *session)
 	buf_fini(&session->new_helo);
 	buf_fini(&session->new_greeting);
 	buf_fini(&session->login);
+	buf_fini(&session->tls_texts);
 	buf_fini(&session->sender_refusal);
 	buf_fini(&session->line);
 	buf_fini(&session->final);

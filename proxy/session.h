@@ -34,6 +34,7 @@
 #include "proxy/log.h"
 #include "proxy/stats.h"
 #include "smtp/extension.h"
+#include "smtp/tlsinfo.h"
 
 enum session_side { SIDE_CLIENT, SIDE_BACKEND, SIDE_DIVERT, SIDE_COUNT };
 
@@ -67,7 +68,9 @@ enum session_event_kind {
 	SESSION_CONNECTED, /* side: the connection asked for is up */
 	SESSION_OCTETS,    /* side, octets: they arrived */
 	SESSION_CLOSED,    /* side, error: the peer closed, or reset, or the
-			      connect failed (error, then no CONNECTED) */
+			      connect failed (error, then no CONNECTED), or
+			      TLS did (then reason, constant, says how) */
+	SESSION_SECURED,   /* side, tls: TLS stands, as ACT_SECURE asked for */
 	SESSION_SENT,    /* side: all that was taken from the output is sent */
 	SESSION_ANSWER,  /* ticket, answer: of an ACT_ASK */
 	SESSION_SPOOLED, /* error: of an ACT_SPOOL */
@@ -86,10 +89,14 @@ struct session_event {
 	struct span octets;
 	uint64_t ticket;
 	const struct answer *answer;
+	const struct tlsinfo *tls; /* valid during the step */
+	const char *reason;        /* or NULL */
 };
 
 enum session_act {
 	ACT_CONNECT,    /* side, backend, address: open a connection */
+	ACT_SECURE,     /* side; of a backend: backend, address. Take the output
+			   now; when it has been sent, TLS begins */
 	ACT_CLOSE,      /* side: take the output now; when it has been sent,
 			   close. No event of that side is wanted any more */
 	ACT_ABORT,      /* side: close at once, drop the output */

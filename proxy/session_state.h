@@ -4,6 +4,7 @@
  *
  *   session.c   its life, its actions, its deadlines
  *   events.c    session_step(): what each event does, and what goes on then
+ *   secure.c    TLS, on all sides
  *   greeting.c  banner, HELO and EHLO, XCLIENT
  *   commands.c  what the client says between messages
  *   routing.c   which backend a mail is for
@@ -12,7 +13,7 @@
  *
  * Phases; one function, session_enter(), changes them:
  *
- *   START -> COMMANDS <-> GREETING
+ *   [SECURING ->] START -> COMMANDS <-> GREETING, SECURING
  *               |  ^
  *              354 +--------------------------------+
  *               v                                   |
@@ -31,6 +32,7 @@
 
 enum session_phase {
 	PHASE_START,    /* the banner waits for the backend */
+	PHASE_SECURING, /* TLS with the client begins */
 	PHASE_COMMANDS, /* reading commands */
 	PHASE_GREETING, /* HELO or EHLO waits for the backend */
 	PHASE_DATA,     /* reading a message */
@@ -81,6 +83,8 @@ struct session {
 	struct buf login;
 	const char *identity_kind; /* direct proxy xclient */
 	bool is_authenticated;
+	struct tlsinfo client_tls; /* its texts in tls_texts */
+	struct buf tls_texts;
 	bool has_client_ended; /* end of its stream */
 	uint64_t drain_us;     /* since when it shall end; 0: it need not */
 	bool is_goodbye;       /* a 421 of the backend was passed on: close */
@@ -135,6 +139,8 @@ uint64_t session_now(const struct session *session);
 void session_act(struct session *session, struct session_action action);
 void session_log(struct session *session, enum log_event event,
 		 const char *reason);
+void session_log_leg(struct session *session, const struct backend *leg,
+		     enum log_event event, const char *reason);
 /* Why a backend was lost; the next address, if any, is tried. */
 void session_log_lost(struct session *session, const struct backend *leg);
 void session_count(struct session *session, enum counter stat, uint64_t n);
@@ -166,6 +172,20 @@ void session_drop_leg(struct session *session, enum session_side side);
 void session_drop_envelope(struct session *session);
 void session_end_mail(struct session *session);
 void session_forget_questions(struct session *session);
+
+/* secure.c */
+/* TLS with the client shall begin, behind what was said so far. */
+void secure_begin(struct session *session);
+void secure_done(struct session *session, const struct tlsinfo *tls);
+void secure_failed(struct session *session, const char *reason);
+/* The same with a backend. */
+void secure_backend(struct session *session, enum session_side side);
+void secure_backend_done(struct session *session, enum session_side side);
+void secure_backend_failed(struct session *session, enum session_side side,
+			   const char *reason);
+/* A backend that could not be reached as it was tried: it is tried in plain,
+ * where that is allowed, or its next address. False if there is no more. */
+bool secure_try_next(struct session *session, enum session_side side);
 
 /* greeting.c */
 /* The banner is said, or its backend is reached for it. */

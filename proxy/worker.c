@@ -502,6 +502,7 @@ sessions_init(struct worker *worker)
 		.resolver = worker->resolver,
 		.spool = &worker->spool,
 		.tempfiles = &worker->tempfiles,
+		.keyring = setup->keyring,
 		.host = &worker->host,
 		.limit = setup->limit,
 		.worker = setup->number,

@@ -18,6 +18,7 @@
 #define PROXY_WORKER_H
 
 #include "proxy/conf.h"
+#include "proxy/keyring.h"
 #include "proxy/limit.h"
 #include "proxy/stats.h"
 #include "proxy/zone.h"
@@ -27,6 +28,7 @@ struct worker_setup {
 	const struct conf *conf;
 	const struct domain_psl *psl; /* may be NULL */
 	const struct zone *zone;      /* may be NULL */
+	const struct keyring *keyring;
 	int *listeners; /* one for each of conf's; -1 once it is closed */
 	struct limit *limit;
 	struct stats *stats; /* this worker's slice */

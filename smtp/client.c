@@ -35,6 +35,7 @@ is_synchronising(enum client_command command)
 	switch (command) {
 	case CLIENT_HELO:
 	case CLIENT_XCLIENT:
+	case CLIENT_STARTTLS:
 	case CLIENT_DATA:
 	case CLIENT_CONTENT:
 	case CLIENT_QUIT:

@@ -6,7 +6,7 @@
  * reply has come; replies are matched strictly in order, one for one. With
  * PIPELINING (RFC 2920) several may be under way; without it the next one is
  * held back here until the one before is answered. Commands after which the
- * peer's state must be known (EHLO, DATA, the end of data, XCLIENT, QUIT)
+ * peer's state must be known (EHLO, STARTTLS, DATA, its end, XCLIENT, QUIT)
  * must not have another queued behind them until they are answered: asserted,
  * and asked by client_has_room().
  *
@@ -26,6 +26,7 @@ enum client_command {
 	CLIENT_BANNER, /* nothing sent: the greeting is awaited */
 	CLIENT_HELO,   /* HELO or EHLO */
 	CLIENT_XCLIENT,
+	CLIENT_STARTTLS,
 	CLIENT_MAIL,
 	CLIENT_RCPT,
 	CLIENT_DATA,    /* answered 354 or a refusal */

@@ -41,7 +41,7 @@
 	X(HELP, "HELP", ANYTHING, "HELP")                                 \
 	X(QUIT, "QUIT", NOTHING, "QUIT")                                  \
 	X(EXPN, "EXPN", ANYTHING, "")                                     \
-	X(STARTTLS, "STARTTLS", ANYTHING, "")                             \
+	X(STARTTLS, "STARTTLS", NOTHING, "")                              \
 	X(BDAT, "BDAT", ANYTHING, "")                                     \
 	X(AUTH, "AUTH", ANYTHING, "")                                     \
 	X(ETRN, "ETRN", ANYTHING, "")                                     \

@@ -24,7 +24,8 @@
 	X(ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES", PASS, "", "") \
 	X(SMTPUTF8, "SMTPUTF8", PASS, "SMTPUTF8", "")               \
 	X(DSN, "DSN", PASS, "RET ENVID", "NOTIFY ORCPT")            \
-	X(XCLIENT, "XCLIENT", OWN, "", "")
+	X(XCLIENT, "XCLIENT", OWN, "", "")                          \
+	X(STARTTLS, "STARTTLS", OWN, "", "")
 
 /* clang-format off */
 enum extension {

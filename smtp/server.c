@@ -23,6 +23,7 @@ TURN(greet, HELO, 0, NULL, NULL);
 TURN(sender, SENDER, 0, NULL, NULL);
 TURN(recipient, RECIPIENT, 0, NULL, NULL);
 TURN(content, CONTENT, 354, NULL, "End data with <CR><LF>.<CR><LF>");
+TURN(secure, SECURE, 220, "2.0.0", "Ready to start TLS");
 TURN(reset, RESET, 250, "2.0.0", "Ok");
 TURN(identity, IDENTITY, 0, NULL, NULL);
 TURN(quit, CLOSE, 221, "2.0.0", "Bye");
@@ -44,6 +45,8 @@ TURN(no_recipients, ANSWER, 554, "5.5.1", "No valid recipients");
 
 /* The command is not for this client. RFC 5321 4.2.4. */
 TURN(not_offered, ANSWER, 502, "5.5.1", "Command not implemented");
+TURN(secured_already, ANSWER, 503, "5.5.1", "TLS stands already");
+TURN(needs_tls, ANSWER, 530, "5.7.0", "Must issue a STARTTLS command first");
 TURN(unknown, ANSWER, 500, "5.5.2", "Command not recognized");
 
 /* The line is wrong. */
@@ -169,6 +172,30 @@ identity_refuse(const struct server *server, const struct command *command)
 	return server->state >= SERVER_MAIL ? &in_mail : NULL;
 }
 
+static const struct server_turn *
+secure_refuse(const struct server *server, const struct command *command)
+{
+	(void)command;
+	if (!server->has_tls)
+		return &not_offered;
+	if (server->is_secured)
+		return &secured_already;
+	if (!server->is_greeted)
+		return &no_hello;
+	return server->state >= SERVER_MAIL || server->is_sender_pending
+		       ? &in_mail
+		       : NULL;
+}
+
+/* RFC 3207 4. Who may say XCLIENT is known by its address. */
+static bool
+is_for_tls_only(enum verb verb)
+{
+	return verb == VERB_MAIL || verb == VERB_RCPT || verb == VERB_DATA ||
+	       verb == VERB_BDAT || verb == VERB_AUTH || verb == VERB_VRFY ||
+	       verb == VERB_EXPN || verb == VERB_ETRN;
+}
+
 /* clang-format off */
 #define ALWAYS(turn) { turn, turn, turn, turn }
 
@@ -189,7 +216,7 @@ static const struct row rows[VERB_COUNT] = {
 	[VERB_HELP]     = { ALWAYS(&help), NULL },
 	[VERB_QUIT]     = { ALWAYS(&quit), NULL },
 	[VERB_EXPN]     = { ALWAYS(&not_offered), NULL },
-	[VERB_STARTTLS] = { ALWAYS(&not_offered), NULL },
+	[VERB_STARTTLS] = { ALWAYS(&secure), secure_refuse },
 	[VERB_BDAT]     = { ALWAYS(&not_offered), NULL },
 	[VERB_AUTH]     = { ALWAYS(&not_offered), NULL },
 	[VERB_ETRN]     = { ALWAYS(&not_offered), NULL },
@@ -232,6 +259,9 @@ decide_command(const struct server *server, enum command_fault fault,
 	const struct row *row = &rows[command->verb];
 	const struct server_turn *refused = NULL;
 
+	if (server->requires_tls && !server->is_secured &&
+	    is_for_tls_only(command->verb))
+		return &needs_tls;
 	if (row->turn[state]->duty == SERVER_ANSWER)
 		return row->turn[state];
 	if (fault != COMMAND_OK)
@@ -294,6 +324,7 @@ enter(struct server *server, const struct server_turn *turn,
 	case SERVER_CONTENT:
 		server->state = SERVER_DATA;
 		break;
+	case SERVER_SECURE:
 	case SERVER_RESET:
 		mail_drop(server);
 		break;
@@ -361,6 +392,13 @@ void
 server_end(struct server *server)
 {
 	mail_drop(server);
+}
+
+void
+server_secured(struct server *server)
+{
+	server->is_secured = true;
+	server_reset(server);
 }
 
 void

@@ -17,7 +17,7 @@
  * nothing is outstanding (SERVER_WAIT: show the same command again), so that
  * replies leave in the order of the commands without a queue.
  *
- * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 6531 3.4.
+ * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 3207; RFC 6531 3.4.
  */
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
@@ -42,6 +42,8 @@ enum server_duty {
 	SERVER_SENDER,    /* MAIL to the backend; then server_sender() */
 	SERVER_RECIPIENT, /* RCPT to the backend; then server_recipient() */
 	SERVER_CONTENT,   /* send the answer (354), read data; server_end() */
+	SERVER_SECURE,    /* send the answer (220), begin TLS; then
+			   * server_secured() */
 	SERVER_RESET,     /* drop the mail, then send the answer */
 	SERVER_IDENTITY,  /* XCLIENT from a listed peer; if it is well-formed
 			   * then server_reset() */
@@ -61,6 +63,9 @@ struct server {
 	bool is_extended;    /* EHLO, not HELO */
 	bool is_greeted;
 	bool takes_xclient;     /* the peer is listed; set by the session */
+	bool has_tls;           /* STARTTLS can be done; set by the session */
+	bool requires_tls;      /* for mail; set by the session */
+	bool is_secured;        /* TLS stands */
 	bool is_hello_pending;  /* SERVER_HELO not reported back */
 	bool is_sender_pending; /* MAIL forwarded, not answered */
 	bool is_sender_utf8;    /* the MAIL forwarded last has SMTPUTF8 */
@@ -101,6 +106,9 @@ void server_recipient(struct server *server, unsigned code);
 
 /* The data has ended and been answered, or the mail was dropped. */
 void server_end(struct server *server);
+
+/* TLS stands: as freshly connected, but for that. RFC 3207 4.2. */
+void server_secured(struct server *server);
 
 /* As freshly connected: after XCLIENT. */
 void server_reset(struct server *server);

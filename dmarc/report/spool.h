@@ -20,6 +20,7 @@
 
 #include "dmarc/eval.h"
 #include "smtp/buf.h"
+#include "smtp/tlsinfo.h"
 
 #define SPOOL_LINE_MAX 32768
 #define SPOOL_TEXT_MAX 1024
@@ -33,7 +34,7 @@ struct spool_record {
 	uint16_t client_port;
 	struct span client_name; /* forward-confirmed; empty if unknown */
 	struct span helo;
-	struct span tls;      /* "TLSv1.3"; empty: null */
+	const struct tlsinfo *tls; /* NULL or without a version: none */
 	const char *identity; /* how we know the client: direct proxy xclient */
 	struct span mail_from;         /* without <>; empty for the null path */
 	const struct span *recipients; /* accepted ones */

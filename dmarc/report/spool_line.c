@@ -148,6 +148,37 @@ write_ip(struct spool_writer *writer, const struct ip *ip)
 		json_string(&writer->json, ip_format(ip, buffer));
 }
 
+/* The peer's certificate. */
+static void
+write_certificate(struct spool_writer *writer, const struct tlsinfo *tls)
+{
+	char digest[2 * TLSINFO_DIGEST_SIZE + 1];
+
+	for (size_t i = 0; i < TLSINFO_DIGEST_SIZE; i++)
+		snprintf(digest + 2 * i, 3, "%02x", tls->digest[i]);
+	json_key(&writer->json, "cert");
+	json_object(&writer->json);
+	truth(writer, "verified", tls->is_verified);
+	text(writer, "client.cert.subject", tls->subject);
+	word(writer, "sha256", digest);
+	json_object_end(&writer->json);
+}
+
+static void
+write_tls(struct spool_writer *writer, const struct tlsinfo *tls)
+{
+	if (tls == NULL || tls->version == NULL) {
+		nothing(writer, "tls");
+		return;
+	}
+	word(writer, "tls", tls->version);
+	word(writer, "tls_cipher", tls->cipher);
+	if (tls->server_name.n > 0)
+		text(writer, "client.tls_sni", tls->server_name);
+	if (tls->has_certificate)
+		write_certificate(writer, tls);
+}
+
 static void
 write_client(struct spool_writer *writer)
 {
@@ -159,7 +190,7 @@ write_client(struct spool_writer *writer)
 	number(writer, "port", record->client_port);
 	text_or_null(writer, "client.name", record->client_name);
 	text_or_null(writer, "client.helo", record->helo);
-	text_or_null(writer, "client.tls", record->tls);
+	write_tls(writer, record->tls);
 	word(writer, "identity", record->identity);
 	json_object_end(&writer->json);
 }

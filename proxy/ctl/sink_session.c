@@ -275,6 +275,7 @@ take_turn(struct sink_session *session, const struct server_turn *turn,
 	case SERVER_RECIPIENT:
 		take_recipient(session, command);
 		break;
+	case SERVER_SECURE: /* it has no certificate */
 	case SERVER_CONTENT:
 		data_decoder_init(&session->decoder, false);
 		break;

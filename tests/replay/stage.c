@@ -155,6 +155,9 @@ capture(struct stage *stage, enum session_side side)
 
 	if (octets.n == 0)
 		return;
+	if (party->is_securing)
+		stage_fail(stage, "octets for %c before TLS stands",
+			   names[side]);
 	if (!party->is_up && !party->has_ended)
 		stage_fail(stage, "octets for %c, which is not connected",
 			   names[side]);
@@ -197,6 +200,7 @@ disconnect(struct stage *stage, enum session_side side, const char *how)
 		mark(stage, side, how, SPAN_LIT(""));
 	party->is_open = party->is_up = party->is_connecting = false;
 	party->is_sending = party->has_ended = false;
+	party->is_securing = party->is_secured = false;
 	party->is_data_asked = party->is_final_asked = false;
 	party->is_yes_said = false;
 	party->followed = 0;
@@ -225,6 +229,20 @@ connect_party(struct stage *stage, const struct session_action *action)
 	party->address = action->address;
 	party->connections++;
 	mark(stage, action->side, "connect", text);
+}
+
+/* What is in the output goes out in plain; then nothing may until TLS stands.
+ */
+static void
+secure_party(struct stage *stage, enum session_side side)
+{
+	struct party *party = &stage->party[side];
+
+	capture(stage, side);
+	if (!party->is_up || party->is_secured || party->is_securing)
+		stage_fail(stage, "TLS for %c out of place", names[side]);
+	party->is_securing = true;
+	mark(stage, side, "tls", SPAN_LIT(""));
 }
 
 /* FNV-1a. */
@@ -341,6 +359,9 @@ perform(struct stage *stage, const struct session_action *action)
 	case ACT_CONNECT:
 		connect_party(stage, action);
 		return;
+	case ACT_SECURE:
+		secure_party(stage, action->side);
+		return;
 	case ACT_CLOSE:
 		capture(stage, action->side);
 		disconnect(stage, action->side, "close");
@@ -435,6 +456,34 @@ finish_connect(struct stage *stage, enum session_side side)
 	party->is_up = true;
 	give(stage,
 	     (struct session_event){ .kind = SESSION_CONNECTED, .side = side });
+}
+
+/* What a party says in plain now is no handshake. */
+static void
+finish_handshake(struct stage *stage, enum session_side side)
+{
+	static const struct tlsinfo info = {
+		.version = "TLSv1.3",
+		.cipher = "TLS_AES_256_GCM_SHA384",
+		.bits = 256,
+	};
+	struct party *party = &stage->party[side];
+
+	party->is_securing = false;
+	if (party->is_tls_bad) {
+		party->has_ended = true;
+		buf_reset(&party->unsaid);
+		give(stage, (struct session_event){
+				    .kind = SESSION_CLOSED,
+				    .side = side,
+				    .error = -EPROTO,
+				    .reason = "wrong version number" });
+		return;
+	}
+	party->is_secured = true;
+	give(stage, (struct session_event){ .kind = SESSION_SECURED,
+					    .side = side,
+					    .tls = &info });
 }
 
 static void
@@ -575,6 +624,7 @@ deliver(struct stage *stage, enum session_side side)
 enum happening {
 	CONNECT_ENDS,
 	SEND_ENDS,
+	HANDSHAKE_ENDS,
 	WRITE_ENDS,
 	READ_ENDS,
 	SPOOL_ENDS,
@@ -594,6 +644,9 @@ can_happen(const struct stage *stage, enum happening happening,
 		return party->is_connecting && !party->is_hanging;
 	case SEND_ENDS:
 		return party->is_sending && !party->is_stalled;
+	case HANDSHAKE_ENDS:
+		return party->is_securing && !party->is_sending &&
+		       !party->has_ended && !party->is_hanging;
 	case WRITE_ENDS:
 		return side == 0 && stage->writing.is_out &&
 		       !stage->writing.is_held;
@@ -608,6 +661,7 @@ can_happen(const struct stage *stage, enum happening happening,
 		       !stage->is_dns_held;
 	case OCTETS_COME:
 		return party->unsaid.n > 0 && party->is_up &&
+		       !party->is_securing &&
 		       !party->has_ended && session_wants(stage->session, side);
 	case HAPPENINGS:
 		break;
@@ -624,6 +678,9 @@ happen(struct stage *stage, enum happening happening, enum session_side side)
 		return;
 	case SEND_ENDS:
 		finish_send(stage, side);
+		return;
+	case HANDSHAKE_ENDS:
+		finish_handshake(stage, side);
 		return;
 	case WRITE_ENDS:
 		finish_write(stage);

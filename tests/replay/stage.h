@@ -48,6 +48,9 @@ struct party {
 	bool is_open;         /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
 	bool is_connecting;   /* the outcome was not told yet */
 	bool is_up;
+	bool is_securing;  /* ACT_SECURE; the outcome was not told yet */
+	bool is_secured;   /* under TLS */
+	bool is_tls_bad;   /* handshakes will fail */
 	bool has_ended;    /* the party closed by itself */
 	bool is_sending;   /* SESSION_SENT is owed */
 	bool is_stalled;   /* it does not read: no SESSION_SENT */

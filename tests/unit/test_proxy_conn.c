@@ -63,8 +63,13 @@ on_released(struct conn *conn)
 	OWNER(conn, struct scene, conn)->released++;
 }
 
-static const struct conn_events events = { on_connected, on_received, on_sent,
-					   on_closed, on_released };
+static const struct conn_events events = {
+	.connected = on_connected,
+	.received = on_received,
+	.sent = on_sent,
+	.closed = on_closed,
+	.released = on_released,
+};
 
 static int
 listener(struct ip *ip, uint16_t *port)

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proxy/keyring.h"
+
+#include <stdlib.h>
+
+static bool
+open_server(const struct conf_listener *listener, struct tls_server **server,
+	    struct buf *faults)
+{
+	struct tls_pair pairs[TLS_CERTIFICATES_MAX];
+	struct tls_server_setup setup = {
+		.pairs = pairs,
+		.count = listener->tls_certificates.count,
+		.version_min = listener->tls_version_min,
+		.client_ca = listener->tls_client_ca,
+	};
+
+	if (setup.count == 0)
+		return true;
+	for (size_t i = 0; i < setup.count; i++)
+		pairs[i] = (struct tls_pair){
+			.certificate = listener->tls_certificates.list[i],
+			.key = listener->tls_keys.list[i],
+		};
+	*server = tls_server_new(&setup, faults);
+	return *server != NULL;
+}
+
+static bool
+open_client(const struct conf_backend *backend, struct tls_client **client,
+	    struct buf *faults)
+{
+	const struct tls_client_setup setup = {
+		.is_verifying = backend->tls == CONF_TLS_VERIFY,
+		.ca = backend->tls_ca,
+	};
+
+	if (backend->tls == CONF_TLS_OFF)
+		return true;
+	*client = tls_client_new(&setup, faults);
+	return *client != NULL;
+}
+
+/* The first of them; all others adopt its tickets. */
+static const struct tls_server *
+first_server(const struct keyring *keyring)
+{
+	for (size_t i = 0; i < keyring->server_count; i++)
+		if (keyring->servers[i] != NULL)
+			return keyring->servers[i];
+	return NULL;
+}
+
+void
+keyring_adopt(struct keyring *keyring, const struct keyring *older)
+{
+	const struct tls_server *first = first_server(older);
+
+	for (size_t i = 0; i < keyring->server_count; i++)
+		if (first != NULL && keyring->servers[i] != NULL)
+			tls_server_adopt_tickets(keyring->servers[i], first);
+}
+
+static bool
+open_all(struct keyring *keyring, const struct conf *conf, struct buf *faults)
+{
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (!open_server(&conf->listeners[i], &keyring->servers[i],
+				 faults))
+			return false;
+	for (size_t i = 0; i < conf->backend_count; i++)
+		if (!open_client(&conf->backends[i], &keyring->clients[i],
+				 faults))
+			return false;
+	return true;
+}
+
+bool
+keyring_open(struct keyring *keyring, const struct conf *conf,
+	     struct buf *faults)
+{
+	*keyring = (struct keyring){
+		.servers = calloc(conf->listener_count + 1,
+				  sizeof(struct tls_server *)),
+		.clients = calloc(conf->backend_count + 1,
+				  sizeof(struct tls_client *)),
+	};
+	if (keyring->servers == NULL || keyring->clients == NULL) {
+		buf_append(faults, SPAN_LIT("certificates: no memory\n"));
+		return false;
+	}
+	keyring->server_count = conf->listener_count;
+	keyring->client_count = conf->backend_count;
+	if (!open_all(keyring, conf, faults)) {
+		buf_append_octet(faults, '\n');
+		return false;
+	}
+	keyring_adopt(keyring, keyring);
+	return true;
+}
+
+void
+keyring_close(struct keyring *keyring)
+{
+	for (size_t i = 0; i < keyring->server_count; i++)
+		tls_server_free(keyring->servers[i]);
+	for (size_t i = 0; i < keyring->client_count; i++)
+		tls_client_free(keyring->clients[i]);
+	free(keyring->servers);
+	free(keyring->clients);
+	*keyring = (struct keyring){ 0 };
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * keyring: the certificates, keys and CAs of one configuration, ready for use.
+ *
+ * Read by the master, which may read what workers may not; inherited by the
+ * workers as they are forked. A reload reads all of it anew: sessions go on
+ * with what they began with, new ones get the new.
+ */
+#ifndef PROXY_KEYRING_H
+#define PROXY_KEYRING_H
+
+#include "proxy/conf.h"
+#include "proxy/tls.h"
+
+struct keyring {
+	struct tls_server **servers; /* by listener; NULL: no TLS there */
+	size_t server_count;
+	struct tls_client **clients; /* by backend; NULL: tls = off */
+	size_t client_count;
+};
+
+/* False with a line in faults that names the file; keyring_close() is due
+ * either way. */
+bool keyring_open(struct keyring *keyring, const struct conf *conf,
+		  struct buf *faults);
+void keyring_close(struct keyring *keyring);
+
+/* Tickets that the sessions of `older` were given are good for this one. */
+void keyring_adopt(struct keyring *keyring, const struct keyring *older);
+
+#endif
