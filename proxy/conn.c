@@ -89,9 +89,9 @@ peer_ended(struct conn *conn, int error)
 static void
 break_off(struct conn *conn)
 {
-	if (conn->has_ended || conn->state != CONN_OPEN)
+	if (conn->has_ended || conn->is_broken || conn->state != CONN_OPEN)
 		return;
-	conn->has_ended = true;
+	conn->is_broken = true;
 	conn->events->closed(conn, -EPROTO);
 }
 
@@ -311,7 +311,7 @@ may_receive(const struct conn *conn)
 		return false;
 	if (is_closing(conn))
 		return conn->discarded <= CONN_DISCARD_MAX;
-	return conn->state == CONN_OPEN &&
+	return conn->state == CONN_OPEN && !conn->is_broken &&
 	       (conn->is_wanting || (conn->tls != NULL && !conn->is_secured));
 }
 

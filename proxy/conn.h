@@ -86,6 +86,7 @@ struct conn {
 	struct timer timer;
 	struct tls *tls; /* NULL: plain */
 	bool is_secured; /* the handshake is done */
+	bool is_broken;  /* TLS failed: what still comes is thrown away */
 };
 
 /* From close to FIN; from FIN to the end; octets dropped meanwhile. */

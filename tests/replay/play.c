@@ -190,6 +190,10 @@ do_party(struct stage *stage, enum session_side side, struct span what)
 		party->is_stalled = false;
 	else if (span_equal(what, SPAN_LIT("refuses")))
 		party->refusals++;
+	else if (span_equal(what, SPAN_LIT("spoils tls")))
+		party->is_tls_bad = true;
+	else if (span_equal(what, SPAN_LIT("does tls")))
+		party->is_tls_bad = false;
 	else if (span_equal(what, SPAN_LIT("hangs")))
 		party->is_hanging = true;
 	else if (span_equal(what, SPAN_LIT("answers")))
@@ -375,8 +379,9 @@ static const struct {
 	bool is_before; /* does not need a client to be there */
 	bool (*act)(struct stage *stage, struct span what);
 } directives[] = {
-	/* client|backend|divert closes|resets|stalls|reads on|refuses|hangs|
-	 * answers; the last three are about connecting to it */
+	/* client|backend|divert closes|resets|stalls|reads on|spoils tls|
+	 * does tls|refuses|hangs|answers; the last three are about connecting
+	 * to it */
 	{ "client", true, do_client },
 	{ "backend", true, do_backend },
 	{ "divert", true, do_divert },

@@ -17,6 +17,7 @@
  *     D: d:                    the second backend, of a diversion
  *     b: [connect ADDRESS]     a connection is opened to it
  *     b: [close]  b: [abort]   … closed after what was sent, or at once
+ *     b: [tls]                 TLS begins, behind what was said so far
  *     b: ...                   it hears anything, until the next b: line
  *     V: PATH=VALUE            the last verdict line has this
  *     V: none                  none was written so far

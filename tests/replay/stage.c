@@ -471,7 +471,6 @@ finish_handshake(struct stage *stage, enum session_side side)
 
 	party->is_securing = false;
 	if (party->is_tls_bad) {
-		party->has_ended = true;
 		buf_reset(&party->unsaid);
 		give(stage, (struct session_event){
 				    .kind = SESSION_CLOSED,
@@ -661,8 +660,8 @@ can_happen(const struct stage *stage, enum happening happening,
 		       !stage->is_dns_held;
 	case OCTETS_COME:
 		return party->unsaid.n > 0 && party->is_up &&
-		       !party->is_securing &&
-		       !party->has_ended && session_wants(stage->session, side);
+		       !party->is_securing && !party->has_ended &&
+		       session_wants(stage->session, side);
 	case HAPPENINGS:
 		break;
 	}

@@ -15,6 +15,7 @@ party has closed its own half there is no way to tell, and both will do.
 import ctypes
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -51,6 +52,8 @@ class Connection:
         self.is_closing = False   # once all is said
         self.is_half_closed = False
         self.end = None           # "fin" or "rst"
+        self.tls = None           # the engine, once TLS has begun
+        self.is_deaf = False      # what comes is of no use
         if sock is not None:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -68,6 +71,44 @@ class Connection:
         except OSError:
             self.unsaid.clear()   # the peer is gone: reading tells how
 
+    def secure(self, context, name=None):
+        """Begin TLS; what was heard behind the last line is its first part.
+        A name is the server's, and we are its client."""
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing,
+                                    server_side=name is None,
+                                    server_hostname=name)
+        self.is_secured = False
+        self.incoming.write(bytes(self.heard))
+        self.heard.clear()
+        self._decrypt()
+
+    def spoil(self):
+        """What is no TLS, in place of a handshake."""
+        self.is_deaf = True
+        self.heard.clear()
+        self.unsaid += b"this is no TLS at all\r\n"
+        self.send()
+
+    def say(self, octets):
+        if self.tls:
+            self.tls.write(octets)
+            octets = self.outgoing.read()
+        self.unsaid += octets
+        self.send()
+
+    def _decrypt(self):
+        try:
+            if not self.is_secured:
+                self.tls.do_handshake()
+                self.is_secured = True
+            while octets := self.tls.read(READ_MAX):
+                self.heard += octets
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
+        self.unsaid += self.outgoing.read()
+        self.send()
+
     def receive(self):
         """As much as is there; False if that is nothing."""
         try:
@@ -79,7 +120,13 @@ class Connection:
             return True
         if not octets:
             self.end = "fin"
-        self.heard += octets
+        if self.is_deaf:
+            return True
+        if self.tls and octets:
+            self.incoming.write(octets)
+            self._decrypt()
+        else:
+            self.heard += octets
         return True
 
     def ended_by(self, mark):
@@ -120,6 +167,8 @@ class Party:
         self.connections = []
         self.is_stalled = False
         self.is_skipping = False
+        self.is_tls_bad = False
+        self.is_silent = False    # where TLS should begin
 
     @property
     def current(self):
@@ -166,8 +215,7 @@ class Party:
                 raise Trouble(f"{self.letter.upper()} speaks, but is not "
                               "connected")
             return
-        connection.unsaid += octets
-        connection.send()
+        connection.say(octets)
 
 
 class Listener:

@@ -14,7 +14,7 @@ import select
 import socket
 import time
 
-from tests.wire import nameserver
+from tests.wire import certificates, nameserver
 from tests.wire import script as scripts
 from tests.wire.party import (Connection, Knocks, Listener, Party, Probe,
                               deadline, family_of, parse_endpoint)
@@ -270,8 +270,26 @@ class Play:
         self._await(is_there)
         return party.peek()
 
+    def _begin_tls(self, party):
+        connection = party.current
+        if connection is None or connection.heard[:1] not in (b"", b"\x16"):
+            self._fail("TLS to begin", "there came "
+                       f"{show(connection.heard) if connection else 'none'}")
+        if party.is_silent:
+            return
+        if party.is_tls_bad:
+            connection.spoil()
+            return
+        connection.secure(*certificates.context(party.letter == "c"))
+        self._await(lambda: connection.is_secured or connection.end)
+        if not connection.is_secured:
+            self._fail("TLS to stand", "it does not")
+
     def _hear(self):
         party = self.parties[self.line.side]
+        if self.line.text == b"[tls]":
+            self._begin_tls(party)
+            return
         while True:
             found = self._next(party)
             if found is None:
@@ -417,6 +435,10 @@ class Play:
             party.is_stalled = what == "stalls"
         elif what in ("closes", "resets"):
             self._hang_up(party, what == "resets")
+        elif what in ("spoils tls", "does tls"):
+            party.is_tls_bad = what == "spoils tls"
+        elif party.letter == "c":
+            party.is_silent = what == "hangs"
         else:
             listener = self._next_connected(party)
             {"refuses": listener.refuse, "hangs": listener.hang,

@@ -23,11 +23,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.e2e.process import ROOT, Process, scratch
+from tests.e2e.process import Process, scratch
+from tests.wire import certificates
+from tests.wire.certificates import BUILD, CLOCK
 
-BUILD = (ROOT / os.environ.get("DMARCGATE_BUILD", "build")).resolve()
 DMARCGATE = BUILD / "dmarcgate"
-CLOCK = BUILD / "tests" / "wire" / "clock.so"
 
 SANITIZER = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)"
                        r"Sanitizer|: runtime error: ")
@@ -138,7 +138,7 @@ class Gate:
 
     def _conf(self, script):
         bodies, spool = self._own("bodies"), self._own("spool")
-        return (script.conf
+        return (script.conf.replace('"/tls/', f'"{certificates.folder()}/')
                 + 'workers = 1\nuser = "nobody"\n'
                 f'body-directory = "{bodies}"\n'
                 f'spool {{ directory = "{spool}" }}\n')
