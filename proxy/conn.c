@@ -379,6 +379,17 @@ conn_open(struct conn *conn, int fd)
 	conn->state = CONN_OPEN;
 }
 
+void
+conn_take(struct conn *conn, struct span octets)
+{
+	assert(conn->state == CONN_OPEN);
+	if (conn->tls != NULL)
+		decrypt(conn, octets);
+	else
+		conn->events->received(conn, octets);
+	conn_settle(conn);
+}
+
 /* Commands and replies are composed whole before they are sent, so Nagle's
  * algorithm could only delay them. An old kernel's refusal costs no more. */
 static void

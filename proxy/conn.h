@@ -100,6 +100,11 @@ void conn_init(struct conn *conn, struct ring *ring, struct timers *timers,
 /* Take over an accepted socket. */
 void conn_open(struct conn *conn, int fd);
 
+/* Octets that were received before the conn took over the socket: `received`
+ * is told of them (from within this call), or the TLS engine is shown them.
+ * While open. */
+void conn_take(struct conn *conn, struct span octets);
+
 /* Start to connect: 0, and `connected` or `closed` follows; or the negative
  * errno of socket(2), and nothing follows. */
 int conn_connect(struct conn *conn, const struct ip *ip, uint16_t port);

@@ -679,12 +679,10 @@ driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
 	if (drivers->is_draining)
 		session_step(driver->session,
 			     &(struct session_event){ .kind = SESSION_DRAIN });
-	if (octets.n > 0)
-		session_step(driver->session,
-			     &(struct session_event){ .kind = SESSION_OCTETS,
-						      .side = SIDE_CLIENT,
-						      .octets = octets });
 	drive(driver);
+	/* They may be the client's first words under TLS. */
+	if (octets.n > 0 && client->driver != NULL)
+		conn_take(&client->conn, octets);
 	return true;
 }
 
