@@ -233,14 +233,10 @@ take_closed(struct session *session, const struct session_event *event)
 	backend_hung_up(leg);
 }
 
+/* Backends that have not done in time what is awaited of them. */
 static void
-take_timer(struct session *session)
+expire_legs(struct session *session, uint64_t now)
 {
-	uint64_t now = session_now(session);
-	const struct conf *conf = session->host->conf;
-	/* Before a leg is given up: one that is awaits nothing either. */
-	uint64_t stalled_us = session_stall_deadline(session);
-
 	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
 		struct backend *leg = session_leg(session, side);
 
@@ -254,6 +250,17 @@ take_timer(struct session *session)
 			backend_closed(leg, EVENT_BACKEND_DOWN,
 				       "not ready in time");
 	}
+}
+
+static void
+take_timer(struct session *session)
+{
+	uint64_t now = session_now(session);
+	const struct conf *conf = session->host->conf;
+	/* Before a leg is given up: one that is awaits nothing either. */
+	uint64_t stalled_us = session_stall_deadline(session);
+
+	expire_legs(session, now);
 	if (!session->identity.is_name_known && now >= session->name_us)
 		find_name(session, true);
 	if (stalled_us != 0 && stalled_us <= now) {
