@@ -52,6 +52,13 @@ enum conf_tls {
 	CONF_TLS_VERIFY,        /* the same, and it proves who it is */
 };
 
+/* Whether a Received field of ours is added. */
+enum conf_received {
+	RECEIVED_AUTO, /* for a backend that is not told who the client is */
+	RECEIVED_ON,
+	RECEIVED_OFF,
+};
+
 enum conf_connect { CONNECT_AT_CONNECT, CONNECT_AT_MAIL };
 
 struct conf_endpoint {
@@ -135,6 +142,8 @@ struct conf {
 	uint64_t drain_us_max;
 	uint64_t name_us_max; /* waiting for the client's name */
 	enum conf_connect backend_connect;
+	enum conf_received received_header;
+	unsigned hops_max;    /* Received fields of a message; 0: any */
 	struct span psl_file; /* empty: libpsl's own */
 
 	const struct conf_listener *listeners;

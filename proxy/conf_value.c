@@ -37,6 +37,8 @@ WORDS(TLS, { "off", CONF_TLS_OFF }, { "opportunistic", CONF_TLS_OPPORTUNISTIC },
       { "required", CONF_TLS_REQUIRED }, { "verify", CONF_TLS_VERIFY })
 WORDS(TLS_ENTRY, { "starttls", false }, { "implicit", true })
 WORDS(TLS_VERSION, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 })
+WORDS(RECEIVED, { "auto", RECEIVED_AUTO }, { "on", RECEIVED_ON },
+      { "off", RECEIVED_OFF })
 WORDS(LINE_ENDINGS, { "reject", false }, { "normalise", true })
 WORDS(REJECT_MODE, { "policy", false }, { "evidence", true })
 WORDS(TEMPERROR, { "accept", false }, { "defer", true })
@@ -58,6 +60,7 @@ static const struct {
 	CHOICE(BOOLEAN), CHOICE(MODE), CHOICE(ACTION), CHOICE(BAD_FROM),
 	CHOICE(DIVERT_FAILED), CHOICE(IDENTITY), CHOICE(CONNECT),
 	CHOICE(TLS), CHOICE(TLS_ENTRY), CHOICE(TLS_VERSION),
+	CHOICE(RECEIVED),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
 	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(REASON),
@@ -150,6 +153,7 @@ conf_type_size(enum conf_type type)
 	case CONF_DIVERT_FAILED:
 	case CONF_IDENTITY:
 	case CONF_CONNECT:
+	case CONF_RECEIVED:
 	case CONF_TLS:
 	case CONF_TLS_VERSION:
 	case CONF_DISCOVERY:
@@ -319,6 +323,7 @@ _Static_assert(sizeof(enum conf_mode) == sizeof(int) &&
 		       sizeof(enum conf_action) == sizeof(int) &&
 		       sizeof(enum conf_identity) == sizeof(int) &&
 		       sizeof(enum conf_connect) == sizeof(int) &&
+		       sizeof(enum conf_received) == sizeof(int) &&
 		       sizeof(enum conf_tls) == sizeof(int) &&
 		       sizeof(enum tls_version) == sizeof(int) &&
 		       sizeof(enum discovery_method) == sizeof(int) &&

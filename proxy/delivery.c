@@ -272,9 +272,38 @@ prepare_diversion(struct session *session)
 				    &session->divert_envelope);
 }
 
+/* The trace field, for a backend that is to see one. */
+static const struct received *
+trace_for(const struct session *session, enum conf_action action,
+	  struct received *trace)
+{
+	const struct conf *conf = session->host->conf;
+	size_t backend = session->mail->route->backend;
+
+	if (action == ACTION_DIVERT &&
+	    conf->quarantine.backend != CONF_NO_BACKEND)
+		backend = conf->quarantine.backend;
+	if (conf->received_header == RECEIVED_OFF ||
+	    (conf->received_header == RECEIVED_AUTO &&
+	     conf->backends[backend].identity != IDENTITY_NONE))
+		return NULL;
+	*trace = (struct received){
+		.helo = buf_span(&session->helo),
+		.name = session->client.name,
+		.ip = session->client.ip,
+		.gate = conf->hostname,
+		.tls = &session->client_tls,
+		.is_extended = session->server.is_extended,
+		.is_utf8 = session->server.is_sender_utf8,
+		.is_authenticated = session->is_authenticated,
+	};
+	return trace;
+}
+
 static void
 start(struct session *session, enum conf_action action)
 {
+	struct received trace;
 	struct mail *mail = session->mail;
 
 	session->attempts = 0;
@@ -288,7 +317,7 @@ start(struct session *session, enum conf_action action)
 		.is_read_stale = session->delivery.is_reading,
 	};
 	data_encoder_init(&session->delivery.encoder);
-	if (!mail_compose(mail, action) ||
+	if (!mail_compose(mail, action, trace_for(session, action, &trace)) ||
 	    (action == ACTION_DIVERT && !prepare_diversion(session))) {
 		mail->refusal = MAIL_NO_ROOM;
 		refuse(session);

@@ -306,12 +306,42 @@ mail_begin_data(struct mail *mail)
 	body_reset(&mail->body);
 }
 
+static void
+refuse(struct mail *mail, enum mail_refusal refusal)
+{
+	if (mail->refusal == MAIL_NOT_REFUSED)
+		mail->refusal = refusal;
+}
+
+/* RFC 5321 6.3 */
+static bool
+goes_in_circles(const struct mail *mail)
+{
+	unsigned hops_max = mail->host->conf->hops_max, hops = 0;
+	size_t fields = mail->message.fields;
+	size_t at = 0;
+
+	if (hops_max == 0)
+		return false;
+	while (hops <= hops_max &&
+	       (at = message_find(&mail->message, SPAN_LIT("Received"), at)) <
+		       fields) {
+		hops++;
+		at++;
+	}
+	return hops > hops_max;
+}
+
 /* The header is complete: key, policy and name questions can go out. */
 static void
 end_header(struct mail *mail)
 {
 	mail->stage = EVAL_HEADER;
 	mail->facts.message = &mail->message;
+	if (goes_in_circles(mail)) {
+		refuse(mail, MAIL_TOO_MANY_HOPS);
+		return;
+	}
 	if (mail->facts.is_authenticated)
 		return;
 	mail->dkim = dkim_check_new(mail->host->dkim, &mail->arena,
@@ -321,13 +351,6 @@ end_header(struct mail *mail)
 	if (mail->dkim == NULL ||
 	    !dkim_check_header(mail->dkim, &mail->message))
 		mail->refusal = MAIL_NO_ROOM;
-}
-
-static void
-refuse(struct mail *mail, enum mail_refusal refusal)
-{
-	if (mail->refusal == MAIL_NOT_REFUSED)
-		mail->refusal = refusal;
 }
 
 static void
@@ -526,14 +549,44 @@ append_subject(struct mail *mail, struct buf *head)
 	buf_append(head, SPAN_LIT("\r\n"));
 }
 
+/* The only recipient; empty where there are several: the others' names are
+ * nothing for them to see. */
+static struct span
+only_recipient(const struct mail *mail)
+{
+	const struct envelope *envelope = &mail->envelope;
+
+	for (size_t i = 0; i < envelope->count; i++)
+		if (envelope->accepted == 1 &&
+		    envelope->recipients[i].state == RECIPIENT_ACCEPTED)
+			return envelope->recipients[i].address;
+	return SPAN_NONE;
+}
+
 static void
-append_own_fields(struct mail *mail, enum conf_action action, struct buf *head)
+append_trace(struct mail *mail, const struct received *trace, struct buf *head)
+{
+	struct received received = *trace;
+
+	received.id = buf_span(&mail->id);
+	received.recipient = only_recipient(mail);
+	received.wall_us = mail->ended_wall_us;
+	received_format(&received, head);
+}
+
+/* Results above the trace: what stands above the Received of the border was
+ * written by the border (RFC 8601 5). */
+static void
+append_own_fields(struct mail *mail, enum conf_action action,
+		  const struct received *trace, struct buf *head)
 {
 	const struct conf *conf = mail->host->conf;
 
 	if (!mail->facts.is_authenticated)
 		authres_format(&mail->verdict, &mail->facts.spf,
 			       conf->authserv_ids[0], head);
+	if (trace != NULL)
+		append_trace(mail, trace, head);
 	if (action == ACTION_TAG || action == ACTION_DIVERT)
 		append_mark(mail, head);
 	if (action == ACTION_DIVERT)
@@ -543,7 +596,8 @@ append_own_fields(struct mail *mail, enum conf_action action, struct buf *head)
 }
 
 bool
-mail_compose(struct mail *mail, enum conf_action action)
+mail_compose(struct mail *mail, enum conf_action action,
+	     const struct received *trace)
 {
 	struct span header = buf_span(&mail->message.header);
 	size_t end = 0, own;
@@ -556,7 +610,7 @@ mail_compose(struct mail *mail, enum conf_action action)
 						  sizeof(*mail->stripped));
 	if (mail->stripped == NULL)
 		return false;
-	append_own_fields(mail, action, &mail->head);
+	append_own_fields(mail, action, trace, &mail->head);
 	own = mail->head.n;
 	for (size_t i = 0; i < mail->message.fields; i++) {
 		struct field field = message_field(&mail->message, i);
@@ -598,6 +652,10 @@ mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
 				   "No room for this message now, try again "
 				   "later",
 				   "body-disk" },
+		[MAIL_TOO_MANY_HOPS] = { 554, "5.4.6",
+					 "Too many hops: this message goes "
+					 "round in a circle",
+					 "hops-max" },
 	};
 
 	*enhanced = replies[refusal].enhanced;

@@ -23,6 +23,7 @@
 #include "proxy/session.h"
 #include "smtp/data.h"
 #include "smtp/message.h"
+#include "smtp/received.h"
 
 /* Why a message is refused without being judged. */
 enum mail_refusal {
@@ -31,6 +32,7 @@ enum mail_refusal {
 	MAIL_HEADER_TOO_LARGE, /* 552 5.3.4 */
 	MAIL_LINE_ENDINGS,     /* 550 5.6.0 */
 	MAIL_NO_ROOM,          /* 452 4.3.1 */
+	MAIL_TOO_MANY_HOPS,    /* 554 5.4.6 */
 };
 
 enum mail_intake {
@@ -114,8 +116,10 @@ void mail_give_up(struct mail *mail);
 /* Questions were answered: keep the time they took. */
 void mail_count_dns(struct mail *mail);
 
-/* Compose the outgoing header for an action. False without memory. */
-bool mail_compose(struct mail *mail, enum conf_action action);
+/* Compose the outgoing header for an action, with a trace field (of which the
+ * mail knows id, recipient and time itself) or NULL. False without memory. */
+bool mail_compose(struct mail *mail, enum conf_action action,
+		  const struct received *trace);
 
 /* The reply for a refusal. */
 unsigned mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
