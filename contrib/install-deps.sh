@@ -20,7 +20,8 @@ BUILD="gcc make pkg-config libssl-dev libc-ares-dev libpsl-dev
 	libopendkim-dev libspf2-dev liburing-dev libconfuse-dev libidn2-dev
 	libseccomp-dev zlib1g-dev publicsuffix"
 TEST="libcmocka-dev python3 python3-pytest python3-dkim python3-dnspython
-	python3-nacl python3-yaml swaks openssl mandoc iproute2 strace"
+	python3-nacl python3-yaml swaks openssl mandoc iproute2 nftables
+	procps strace"
 LINT="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 
 LISTS=${APT_LISTS:-/var/lib/apt/lists}

@@ -110,6 +110,7 @@ send_proxy_header(const struct backend *backend,
 		return proxyhdr_format_v2(&hdr, out);
 	case IDENTITY_NONE:
 	case IDENTITY_XCLIENT:
+	case IDENTITY_TRANSPARENT:
 		break;
 	}
 	return true;
@@ -200,6 +201,14 @@ become_up(struct backend *backend)
 	return NEWS_UP;
 }
 
+/* By octets, and not by where it is connected from, or not at all. */
+static bool
+tells_identity(const struct backend *backend)
+{
+	return backend->conf->identity != IDENTITY_NONE &&
+	       backend->conf->identity != IDENTITY_TRANSPARENT;
+}
+
 static bool
 wants_tls(const struct backend *backend)
 {
@@ -221,7 +230,7 @@ on_banner(struct backend *backend, const struct backend_identity *identity,
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it greets with a refusal");
 	keep_banner(backend, reply);
-	if (backend->conf->identity == IDENTITY_NONE && !wants_tls(backend))
+	if (!tells_identity(backend) && !wants_tls(backend))
 		return become_up(backend);
 	backend->state = BACKEND_HELLO;
 	if (!send_hello(backend, identity, out))
@@ -279,7 +288,7 @@ on_hello(struct backend *backend, const struct backend_identity *identity,
 	backend->client.is_pipelining =
 		(backend->ehlo.extensions &
 		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
-	if (reply->code != 250 && backend->conf->identity != IDENTITY_NONE)
+	if (reply->code != 250 && tells_identity(backend))
 		return lose(backend, EVENT_IDENTITY_REFUSED,
 			    backend->conf->identity == IDENTITY_XCLIENT
 				    ? "it refuses EHLO, so it has no XCLIENT"

@@ -42,6 +42,7 @@ enum conf_identity {
 	IDENTITY_XCLIENT,
 	IDENTITY_PROXY_V1,
 	IDENTITY_PROXY_V2,
+	IDENTITY_TRANSPARENT, /* we connect from the client's address */
 };
 
 /* Of the connection to a backend. */
@@ -61,6 +62,8 @@ enum conf_received {
 
 enum conf_connect { CONNECT_AT_CONNECT, CONNECT_AT_MAIL };
 
+/* As a backend's address, with ip of no family, it is where the client
+ * connected to; its port as well, where port is 0. */
 struct conf_endpoint {
 	struct ip ip;
 	uint16_t port;
@@ -79,6 +82,7 @@ struct conf_paths {
 
 struct conf_listener {
 	struct conf_endpoint endpoint;
+	bool is_transparent; /* connections to anywhere are led here */
 	struct conf_paths tls_certificates; /* none: no TLS here */
 	struct conf_paths tls_keys;         /* in the same order */
 	bool is_implicit_tls;               /* from the first octet on */

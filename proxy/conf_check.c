@@ -134,7 +134,8 @@ check_identity(const struct check *check, size_t i)
 	if (!backend->trusts_unidentified)
 		conf_fault(check->faults, line,
 			   "backend \"%.*s\" identity: expected xclient, "
-			   "proxy-v1 or proxy-v2, found \"none\": the server "
+			   "proxy-v1, proxy-v2 or transparent, found \"none\": "
+			   "the server "
 			   "would see every client at the address of the gate, "
 			   "and where that is inside its mynetworks, Postfix "
 			   "relays anywhere for all of the internet "
@@ -147,6 +148,30 @@ check_identity(const struct check *check, size_t i)
 			     "make sure that it gives no rights to the address "
 			     "of the gate (mynetworks)",
 			     TEXT(backend->name));
+}
+
+/* Where the client connected to says something only where it may be another
+ * place than a listener of ours. */
+static void
+check_original(const struct check *check, size_t i)
+{
+	const struct conf *conf = check->conf;
+	const struct conf_backend *backend = &conf->backends[i];
+	bool is_used = false, is_known = false;
+
+	for (size_t k = 0; k < backend->address_count; k++)
+		is_used |= backend->addresses[k].text.n > 0 &&
+			   backend->addresses[k].ip.family == IP_NONE;
+	for (size_t k = 0; k < conf->listener_count; k++)
+		is_known |= conf->listeners[k].is_transparent ||
+			    conf->listeners[k].proxy_from.count > 0;
+	if (is_used && !is_known)
+		conf_fault(check->faults,
+			   line_of(check, SECTION_BACKEND, i, "address"),
+			   "backend \"%.*s\" address: original-destination "
+			   "needs a listener with transparent = yes or "
+			   "proxy-from, found none",
+			   TEXT(backend->name));
 }
 
 static void
@@ -162,6 +187,7 @@ check_backends(const struct check *check)
 				"backend \"%.*s\" address: expected at least "
 				"one address and port, found none",
 				TEXT(backend->name));
+		check_original(check, i);
 		check_identity(check, i);
 	}
 }

@@ -31,7 +31,7 @@ WORDS(BAD_FROM, { "reject", ACTION_REJECT }, { "tag", ACTION_TAG },
 WORDS(DIVERT_FAILED, { "defer", ACTION_DEFER }, { "tag", ACTION_TAG })
 WORDS(IDENTITY, { "xclient", IDENTITY_XCLIENT },
       { "proxy-v1", IDENTITY_PROXY_V1 }, { "proxy-v2", IDENTITY_PROXY_V2 },
-      { "none", IDENTITY_NONE })
+      { "transparent", IDENTITY_TRANSPARENT }, { "none", IDENTITY_NONE })
 WORDS(CONNECT, { "connect", CONNECT_AT_CONNECT }, { "mail", CONNECT_AT_MAIL })
 WORDS(TLS, { "off", CONF_TLS_OFF }, { "opportunistic", CONF_TLS_OPPORTUNISTIC },
       { "required", CONF_TLS_REQUIRED }, { "verify", CONF_TLS_VERIFY })
@@ -540,6 +540,31 @@ conf_endpoint_parse(struct arena *arena, struct span text, int default_port,
 	return true;
 }
 
+/* "original-destination", with or without a port. */
+static bool
+parse_original(struct arena *arena, struct span text,
+	       struct conf_endpoint *endpoint)
+{
+	static const struct span word = SPAN_LIT("original-destination");
+	struct span digits = SPAN_NONE;
+	uint64_t port = 0;
+
+	if (!span_starts(text, word))
+		return false;
+	if (text.n > word.n) {
+		digits = span_after(text, word.n + 1);
+		if (text.p[word.n] != ':' || digits.n > 5 ||
+		    !span_u64(digits, &port) || port == 0 || port > UINT16_MAX)
+			return false;
+	}
+	*endpoint = (struct conf_endpoint){
+		.ip.family = IP_NONE,
+		.port = (uint16_t)port,
+		.text = arena_copy(arena, text),
+	};
+	return true;
+}
+
 static bool
 print_network(const struct ip_network *network, struct buf *out)
 {
@@ -576,7 +601,8 @@ conf_value_parse(struct conf *conf, const struct conf_setting *setting,
 	if (setting->type == CONF_BACKEND_NAME)
 		return parse_backend(conf, text, value);
 	if (setting->type == CONF_ENDPOINTS)
-		return conf_endpoint_parse(&conf->arena, text, CONF_PORT_NEEDED,
+		return parse_original(&conf->arena, text, value) ||
+		       conf_endpoint_parse(&conf->arena, text, CONF_PORT_NEEDED,
 					   value);
 	if (setting->type == CONF_SERVERS)
 		return conf_endpoint_parse(&conf->arena, text, 53, value);

@@ -400,22 +400,67 @@ no_delay(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-int
-conn_connect(struct conn *conn, const struct ip *ip, uint16_t port)
+static void
+start_connect(struct conn *conn, int fd, const struct ip *ip, uint16_t port)
 {
-	socklen_t length;
-	int fd;
+	socklen_t length = endpoint_make(&conn->address, ip, port);
 
-	conn_reset(conn);
-	length = endpoint_make(&conn->address, ip, port);
-	fd = socket(conn->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
 	no_delay(fd);
 	conn->fd = fd;
 	conn->state = CONN_CONNECTING;
 	conn->is_calling = true;
 	ring_connect(conn->ring, &conn->call, fd, &conn->address.any, length);
+}
+
+/* The port is chosen at the connect: one that is free for that peer. */
+static bool
+bind_source(int fd, const struct ip *source)
+{
+	bool is_v6 = source->family == IP_V6;
+	union endpoint address;
+	socklen_t length = endpoint_make(&address, source, 0);
+	int on = 1;
+
+	return setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			  is_v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on,
+			  sizeof(on)) == 0 &&
+	       setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+			  sizeof(on)) == 0 &&
+	       bind(fd, &address.any, length) == 0;
+}
+
+int
+conn_connect_as(struct conn *conn, const struct ip *source, const struct ip *ip,
+		uint16_t port)
+{
+	int fd;
+
+	conn_reset(conn);
+	if (source->family == IP_NONE || source->family != ip->family)
+		return -EPERM;
+	fd = socket(source->family == IP_V6 ? AF_INET6 : AF_INET,
+		    SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (!bind_source(fd, source)) {
+		ring_close(conn->ring, fd);
+		return -EPERM;
+	}
+	start_connect(conn, fd, ip, port);
+	return 0;
+}
+
+int
+conn_connect(struct conn *conn, const struct ip *ip, uint16_t port)
+{
+	int fd;
+
+	conn_reset(conn);
+	fd = socket(ip->family == IP_V6 ? AF_INET6 : AF_INET,
+		    SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	start_connect(conn, fd, ip, port);
 	return 0;
 }
 

@@ -109,6 +109,11 @@ void conn_take(struct conn *conn, struct span octets);
  * errno of socket(2), and nothing follows. */
 int conn_connect(struct conn *conn, const struct ip *ip, uint16_t port);
 
+/* The same from an address that is not ours: -EPERM where that cannot be, for
+ * want of the right, of an address, or of one of that family. */
+int conn_connect_as(struct conn *conn, const struct ip *source,
+		    const struct ip *ip, uint16_t port);
+
 /* Whether octets are wanted from now on. */
 void conn_want(struct conn *conn, bool is_wanting);
 

@@ -44,6 +44,8 @@ struct driver {
 	struct drivers *drivers;
 	struct session *session;
 	const struct conf_listener *listener;
+	struct ip local_ip; /* where the client connected to */
+	uint16_t local_port;
 	struct link *links[SIDE_COUNT];
 	struct ask *asks; /* with the resolver */
 	struct pending pending;
@@ -212,20 +214,69 @@ close_side(struct driver *driver, enum session_side side)
 	conn_close(&link->conn, session_output(driver->session, side));
 }
 
+static bool
+is_unspecified(const struct ip *ip)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(ip->octets, zero, ip->family == IP_V6 ? 16 : 4) == 0;
+}
+
+/* Whether somebody who connects there comes to us: the gate would call itself
+ * without an end. */
+static bool
+is_own(const struct conf *conf, const struct conf_endpoint *endpoint)
+{
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct conf_endpoint *own = &conf->listeners[i].endpoint;
+
+		if (own->port == endpoint->port &&
+		    (ip_equal(&own->ip, &endpoint->ip) ||
+		     (own->ip.family == endpoint->ip.family &&
+		      is_unspecified(&own->ip) &&
+		      endpoint_is_local(&endpoint->ip))))
+			return true;
+	}
+	return false;
+}
+
+/* Where the client connected to. 0; or -ELOOP where that is here, or not
+ * known. */
+static int
+find_original(const struct driver *driver, struct conf_endpoint *endpoint)
+{
+	endpoint->ip = driver->local_ip;
+	if (endpoint->port == 0)
+		endpoint->port = driver->local_port;
+	if (endpoint->ip.family != IP_NONE &&
+	    !is_own(driver->drivers->host->conf, endpoint))
+		return 0;
+	log_event(EVENT_REFUSED, SPAN_LIT("reason=\"the original destination "
+					  "is the gate itself, or not "
+					  "known\""));
+	return -ELOOP;
+}
+
 static void
 connect_side(struct driver *driver, const struct session_action *action)
 {
 	const struct conf *conf = driver->drivers->host->conf;
-	const struct conf_endpoint *endpoint =
-		&conf->backends[action->backend].addresses[action->address];
+	struct conf_endpoint endpoint =
+		conf->backends[action->backend].addresses[action->address];
 	struct link *link = link_new(driver, action->side);
 	int error = -ENOMEM;
 
 	assert(driver->links[action->side] == NULL);
 	driver->links[action->side] = link;
-	if (link != NULL)
-		error = conn_connect(&link->conn, &endpoint->ip,
-				     endpoint->port);
+	if (link != NULL && endpoint.ip.family == IP_NONE)
+		error = find_original(driver, &endpoint);
+	if (link == NULL || error == -ELOOP)
+		;
+	else if (action->is_as_client)
+		error = conn_connect_as(&link->conn, &action->source,
+					&endpoint.ip, endpoint.port);
+	else
+		error = conn_connect(&link->conn, &endpoint.ip, endpoint.port);
 	driver->pending.connect_error[action->side] = error;
 }
 
@@ -641,6 +692,8 @@ driver_new(struct drivers *drivers, const struct session_peer *peer)
 		return NULL;
 	driver->drivers = drivers;
 	driver->listener = peer->listener;
+	driver->local_ip = peer->local_ip;
+	driver->local_port = peer->local_port;
 	driver->timer.fire = on_timer;
 	driver->links[SIDE_CLIENT] = link_new(driver, SIDE_CLIENT);
 	driver->session = session_new(drivers->host, peer);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
+#include <unistd.h>
 
 socklen_t
 endpoint_make(union endpoint *endpoint, const struct ip *ip, uint16_t port)
@@ -52,4 +53,17 @@ endpoint_format(const struct ip *ip, uint16_t port,
 		     address, is_v6 ? "]" : "", (unsigned)port);
 	assert(n > 0 && n < ENDPOINT_TEXT_MAX);
 	return span_make(text, (size_t)n);
+}
+
+bool
+endpoint_is_local(const struct ip *ip)
+{
+	union endpoint address;
+	socklen_t length = endpoint_make(&address, ip, 0);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is_local = fd >= 0 && bind(fd, &address.any, length) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is_local;
 }

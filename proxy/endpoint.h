@@ -34,4 +34,7 @@ void endpoint_read(const union endpoint *endpoint, struct ip *ip,
 struct span endpoint_format(const struct ip *ip, uint16_t port,
 			    char text[ENDPOINT_TEXT_MAX]);
 
+/* Whether it is an address of this machine. */
+bool endpoint_is_local(const struct ip *ip);
+
 #endif

@@ -6,6 +6,8 @@
 
 #include "proxy/name.h"
 
+#include <errno.h>
+
 /* The client's name, for XCLIENT: known, not to be had, or too late. */
 static void
 find_name(struct session *session, bool is_too_late)
@@ -230,7 +232,12 @@ take_closed(struct session *session, const struct session_event *event)
 		return;
 	if (event->reason != NULL)
 		secure_backend_failed(session, event->side, event->reason);
-	backend_hung_up(leg);
+	if (event->error == -EPERM && leg->state == BACKEND_CONNECTING)
+		backend_closed(
+			leg, EVENT_IDENTITY_REFUSED,
+			"it cannot be reached from the client's address");
+	else
+		backend_hung_up(leg);
 }
 
 /* Backends that have not done in time what is awaited of them. */

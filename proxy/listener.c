@@ -25,9 +25,22 @@ set(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on));
 }
 
+/* Connections to addresses that are not ours may be led to it, or not. */
 static int
-bind_and_listen(int fd, const struct conf_endpoint *endpoint)
+set_transparent(int fd, const struct conf_listener *conf)
 {
+	bool is_v6 = conf->endpoint.ip.family == IP_V6;
+	int on = conf->is_transparent;
+
+	return setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			  is_v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on,
+			  sizeof(on));
+}
+
+static int
+bind_and_listen(int fd, const struct conf_listener *conf)
+{
+	const struct conf_endpoint *endpoint = &conf->endpoint;
 	union endpoint address;
 	socklen_t length =
 		endpoint_make(&address, &endpoint->ip, endpoint->port);
@@ -41,20 +54,23 @@ bind_and_listen(int fd, const struct conf_endpoint *endpoint)
 	if (endpoint->ip.family == IP_V6 &&
 	    set(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0)
 		return -1;
+	if (conf->is_transparent && set_transparent(fd, conf) != 0)
+		return -1;
 	if (bind(fd, &address.any, length) != 0)
 		return -1;
 	return listen(fd, SOMAXCONN);
 }
 
 int
-listener_open(const struct conf_endpoint *endpoint, struct buf *faults)
+listener_open(const struct conf_listener *conf, struct buf *faults)
 {
+	const struct conf_endpoint *endpoint = &conf->endpoint;
 	int family = endpoint->ip.family == IP_V6 ? AF_INET6 : AF_INET;
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char text[ENDPOINT_TEXT_MAX];
 	int error;
 
-	if (fd >= 0 && bind_and_listen(fd, endpoint) == 0)
+	if (fd >= 0 && bind_and_listen(fd, conf) == 0)
 		return fd;
 	error = errno;
 	if (fd >= 0)
@@ -98,9 +114,12 @@ listeners_open(struct listeners *set, const struct conf *conf, int *fds,
 			&conf->listeners[i].endpoint;
 
 		fds[i] = find(set, asked);
-		if (fds[i] >= 0)
+		/* A right that is missing now was missing before. */
+		if (fds[i] >= 0) {
+			set_transparent(fds[i], &conf->listeners[i]);
 			continue;
-		fds[i] = listener_open(asked, faults);
+		}
+		fds[i] = listener_open(&conf->listeners[i], faults);
 		if (fds[i] < 0)
 			is_complete = false;
 		else

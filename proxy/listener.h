@@ -14,7 +14,7 @@
 
 /* Bind and listen. The descriptor; or -1 and one line in faults, "cannot
  * listen on ADDRESS:PORT: why". */
-int listener_open(const struct conf_endpoint *endpoint, struct buf *faults);
+int listener_open(const struct conf_listener *conf, struct buf *faults);
 
 /*
  * A set of them by their place in proxy.conf. A reload takes over those that

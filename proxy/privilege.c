@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 /* Ports below 1024; becoming the user, and telling its processes to end;
- * making the spool directory for it; files of root and of that user. */
+ * making the spool directory for it; files of root and of that user;
+ * transparent sockets. */
 static const unsigned kept[] = {
-	CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN,
-	CAP_DAC_OVERRIDE,
+	CAP_NET_BIND_SERVICE, CAP_SETUID,  CAP_SETGID, CAP_KILL, CAP_CHOWN,
+	CAP_DAC_OVERRIDE,     CAP_NET_RAW,
 };
 
 bool
@@ -67,7 +68,7 @@ narrow_bounding_set(uint64_t mask)
 
 /* libcap is not needed for one call. */
 static bool
-narrow_own_sets(uint64_t mask)
+narrow_own_sets(uint64_t mask, bool is_effective)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
@@ -81,6 +82,8 @@ narrow_own_sets(uint64_t mask)
 
 		sets[i].permitted &= half;
 		sets[i].effective &= half;
+		if (is_effective)
+			sets[i].effective = sets[i].permitted;
 		sets[i].inheritable = 0;
 	}
 	return syscall(SYS_capset, &header, sets) == 0;
@@ -96,16 +99,19 @@ privilege_narrow(struct buf *faults)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		mask |= UINT64_C(1) << kept[i];
 	narrow_bounding_set(mask);
-	if (narrow_own_sets(mask))
+	if (narrow_own_sets(mask, false))
 		return true;
 	buf_printf(faults, "cannot give up capabilities: %s\n",
 		   strerror(errno));
 	return false;
 }
 
+/* Of root's powers this one outlives the change of the user. */
 static bool
 become(const struct privilege *privilege)
 {
+	if (privilege->keeps_raw && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+		return false;
 	if (initgroups(privilege->name, privilege->group) != 0 ||
 	    setgid(privilege->group) != 0 || setuid(privilege->user) != 0)
 		return false;
@@ -113,7 +119,8 @@ become(const struct privilege *privilege)
 		errno = EPERM; /* it did not hold */
 		return false;
 	}
-	return true;
+	return !privilege->keeps_raw ||
+	       narrow_own_sets(UINT64_C(1) << CAP_NET_RAW, true);
 }
 
 bool

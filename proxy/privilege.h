@@ -21,6 +21,7 @@ struct privilege {
 	char name[64];
 	uid_t user;
 	gid_t group;
+	bool keeps_raw; /* CAP_NET_RAW: to connect from a client's address */
 };
 
 /* Who to become: `user` (may be empty), or who we are. False with a sentence

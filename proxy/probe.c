@@ -139,6 +139,11 @@ start(struct probe *probe)
 
 	buf_reset(&probe->in);
 	buf_reset(&probe->out);
+	/* Each client's own: there is none to ask. */
+	if (endpoint->ip.family == IP_NONE) {
+		set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
+		return;
+	}
 	set_state(probe, PROBE_CONNECTING, probe->backend->connect_us_max);
 	error = conn_connect(&probe->conn, &endpoint->ip, endpoint->port);
 	if (error == 0)
@@ -184,6 +189,7 @@ on_connected(struct conn *conn)
 	switch (probe->backend->identity) {
 	case IDENTITY_NONE:
 	case IDENTITY_XCLIENT:
+	case IDENTITY_TRANSPARENT:
 		break;
 	case IDENTITY_PROXY_V1:
 		proxyhdr_format_v1(&header, &probe->out);

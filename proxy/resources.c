@@ -304,6 +304,20 @@ try_all(const struct resources *resources, const struct conf *conf,
 /* --- all of it --------------------------------------------------------------
  */
 
+static bool
+find_privilege(struct resources *resources, const struct conf *conf,
+	       struct buf *faults)
+{
+	struct privilege *privilege = &resources->privilege;
+
+	if (!privilege_find(conf->user, privilege, faults))
+		return false;
+	for (size_t i = 0; i < conf->backend_count; i++)
+		privilege->keeps_raw |=
+			conf->backends[i].identity == IDENTITY_TRANSPARENT;
+	return true;
+}
+
 bool
 resources_open(struct resources *resources, const struct conf *conf,
 	       struct listeners *listeners, struct buf *faults)
@@ -314,7 +328,7 @@ resources_open(struct resources *resources, const struct conf *conf,
 	return load_psl(resources, conf, faults) &&
 	       load_zone(resources, conf, faults) &&
 	       keyring_open(&resources->keyring, conf, faults) &&
-	       privilege_find(conf->user, &resources->privilege, faults) &&
+	       find_privilege(resources, conf, faults) &&
 	       open_listeners(resources, conf, listeners, faults) &&
 	       open_spool(resources, conf, faults) &&
 	       open_bodies(resources, conf, faults) &&

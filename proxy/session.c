@@ -240,10 +240,14 @@ session_reach(struct session *session, enum session_side side, size_t backend,
 
 	backend_connect(leg, session->host->conf, backend, address,
 			session_now(session));
-	session_act(session, (struct session_action){ .act = ACT_CONNECT,
-						      .side = side,
-						      .backend = backend,
-						      .address = address });
+	session_act(session, (struct session_action){
+				     .act = ACT_CONNECT,
+				     .side = side,
+				     .backend = backend,
+				     .address = address,
+				     .is_as_client = leg->conf->identity ==
+						     IDENTITY_TRANSPARENT,
+				     .source = session->client.ip });
 }
 
 void

@@ -115,8 +115,10 @@ enum session_act {
 struct session_action {
 	enum session_act act;
 	enum session_side side;
-	size_t backend;     /* index into conf->backends */
-	size_t address;     /* index into its addresses */
+	size_t backend;    /* index into conf->backends */
+	size_t address;    /* index into its addresses */
+	bool is_as_client; /* of ACT_CONNECT: from this address, or not */
+	struct ip source;
 	struct span octets; /* valid until the event that answers it; for
 			       ACT_EVENT until the next session_ call */
 	uint64_t offset;

@@ -218,7 +218,7 @@ run(struct sink *sink)
 static int
 listen_on(struct sink *sink, const char *text)
 {
-	struct conf_endpoint endpoint;
+	struct conf_listener listener = { 0 };
 	struct arena arena;
 	struct buf faults;
 	char name[ENDPOINT_TEXT_MAX];
@@ -226,7 +226,7 @@ listen_on(struct sink *sink, const char *text)
 
 	arena_init(&arena, 4096);
 	is_good = conf_endpoint_parse(&arena, span_cstr(text), CONF_PORT_ANY,
-				      &endpoint);
+				      &listener.endpoint);
 	arena_fini(&arena);
 	if (!is_good)
 		return ctl_complain(EX_USAGE,
@@ -234,7 +234,7 @@ listen_on(struct sink *sink, const char *text)
 				    "found %s",
 				    text);
 	buf_init(&faults, 4096);
-	sink->listener = listener_open(&endpoint, &faults);
+	sink->listener = listener_open(&listener, &faults);
 	if (sink->listener < 0) {
 		ctl_complain(0, "%.*s", (int)faults.n - 1,
 			     (const char *)buf_span(&faults).p);
@@ -242,8 +242,9 @@ listen_on(struct sink *sink, const char *text)
 		return EX_UNAVAILABLE;
 	}
 	buf_fini(&faults);
-	listener_address(sink->listener, &endpoint.ip, &endpoint.port);
-	endpoint_format(&endpoint.ip, endpoint.port, name);
+	listener_address(sink->listener, &listener.endpoint.ip,
+			 &listener.endpoint.port);
+	endpoint_format(&listener.endpoint.ip, listener.endpoint.port, name);
 	fprintf(stderr, "sink: listening on %s\n", name);
 	return EX_OK;
 }

@@ -427,8 +427,13 @@ static const struct {
 	  { "1: backend \"a\" address: expected at least "
 	    "one address and port, found none\n" } },
 	{ "backend a { address = 127.0.0.1:25\n identity = none }",
-	  { "2: backend \"a\" identity: expected xclient, proxy-v1 or "
-	    "proxy-v2, found \"none\": the server would see every client" } },
+	  { "2: backend \"a\" identity: expected xclient, proxy-v1, "
+	    "proxy-v2 or transparent, found \"none\": the server would see every client" } },
+	{ "backend a {\n address = original-destination }",
+	  { "2: backend \"a\" address: original-destination needs a listener "
+	    "with transparent = yes or proxy-from, found none\n" } },
+	{ "backend a {\n address = original-destination:0 }",
+	  { "2: backend \"a\" address: expected an address and port" } },
 	{ "route example.com { }",
 	  { "1: route \"example.com\" backend: expected the name of a backend, "
 	    "found none\n" } },

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The gate as a router between three hosts, by the rules of contrib/nftables:
+the server sees the client's own address, and with the gate down nothing passes.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import uuid
+
+import pytest
+
+from tests.e2e.gate import DMARCGATE, DMARCGATECTL
+from tests.e2e.process import ROOT, Process, scratch
+
+RULES = ROOT / "contrib/nftables/dmarcgate.nft"
+README = ROOT / "contrib/nftables/README.md"
+CLIENT = {4: "192.0.2.10", 6: "2001:db8:2::10"}
+SERVER = {4: "203.0.113.25", 6: "2001:db8:1::25"}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0,
+                                reason="only root makes network namespaces")
+
+# One octet of SMTP after the other; what is heard is printed.
+CLIENT_PROGRAM = """
+import smtplib, sys
+host, version = sys.argv[1:]
+try:
+    client = smtplib.SMTP(host, 25, "client.example", timeout=%d)
+    print(client.sendmail("x@none.example", ["bob@backend.example"],
+                          b"From: x@none.example\\r\\n\\r\\nhello\\r\\n"))
+    client.quit()
+except (OSError, smtplib.SMTPException) as fault:
+    print(type(fault).__name__, fault)
+"""
+
+
+def run(*words):
+    subprocess.run([str(word) for word in words], check=True, timeout=20,
+                   capture_output=True)
+
+
+class Network:
+    """client -- gate -- server, each a namespace."""
+
+    def __init__(self):
+        tag = uuid.uuid4().hex[:6]
+        self.names = {host: f"dg-{tag}-{host}"
+                      for host in ("client", "gate", "server")}
+
+    def inside(self, host, *words):
+        return ["ip", "netns", "exec", self.names[host], *words]
+
+    def __enter__(self):
+        for name in self.names.values():
+            run("ip", "netns", "add", name)
+        for host, addresses in (("client", CLIENT), ("server", SERVER)):
+            self._link(host, addresses)
+        gate = self.names["gate"]
+        for setting in ("net.ipv4.ip_forward=1",
+                        "net.ipv6.conf.all.forwarding=1"):
+            run("ip", "netns", "exec", gate, "sysctl", "-qw", setting)
+        # As the README says, and the rules as they are.
+        for line in re.findall(r"^    (ip .*)$", README.read_text(), re.M):
+            run(*self.inside("gate", *line.split()))
+        run(*self.inside("gate", "nft", "-f", RULES))
+        return self
+
+    def _link(self, host, addresses):
+        name, gate = self.names[host], self.names["gate"]
+        run("ip", "link", "add", "up0", "netns", name, "type", "veth",
+            "peer", "name", f"to-{host}", "netns", gate)
+        for version, address in addresses.items():
+            router = re.sub(r"\d+$", "1", address)
+            bits = 24 if version == 4 else 64
+            nodad = ["nodad"] if version == 6 else []
+            run("ip", "-n", name, "addr", "add", f"{address}/{bits}", "dev",
+                "up0", *nodad)
+            run("ip", "-n", gate, "addr", "add", f"{router}/{bits}", "dev",
+                f"to-{host}", *nodad)
+        for space, device in (name, "up0"), (name, "lo"), (gate, "lo"), (
+                gate, f"to-{host}"):
+            run("ip", "-n", space, "link", "set", device, "up")
+        for version, address in addresses.items():
+            run("ip", "-n", name, f"-{version}", "route", "add", "default",
+                "via", re.sub(r"\d+$", "1", address))
+
+    def __exit__(self, *_):
+        for name in self.names.values():
+            with contextlib.suppress(subprocess.CalledProcessError):
+                run("ip", "netns", "del", name)
+
+    def send(self, version, seconds=10):
+        """What a client hears that sends a message to the server."""
+        return subprocess.run(
+            self.inside("client", "/usr/bin/python3", "-c",
+                        CLIENT_PROGRAM % seconds, SERVER[version],
+                        str(version)),
+            text=True, stdout=subprocess.PIPE, timeout=60,
+            check=True).stdout.strip()
+
+
+CONF = """
+hostname = "gate.example"
+user = "nobody"
+workers = 1
+body-directory = "{home}/bodies"
+listen "0.0.0.0:2525" {{ transparent = yes }}
+listen "[::]:2525" {{ transparent = yes }}
+backend "mta" {{
+    address = {{"original-destination"}}
+    identity = "transparent"
+}}
+route "*" {{ backend = "mta" }}
+resolver {{ zone-file = "{home}/zone" }}
+spool {{ directory = "{home}/spool" }}
+"""
+
+
+@pytest.fixture
+def network():
+    with Network() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def running(network, host, words, file, ready):
+    process = Process(network.inside(host, *[str(word) for word in words]),
+                      file)
+    try:
+        process.wait_for(lambda: ready in process.text(), 20)
+        yield process
+    finally:
+        process.stop()
+
+
+@contextlib.contextmanager
+def gate_running(network):
+    home = scratch("transparent")
+    for name in "bodies", "spool":
+        (home / name).mkdir()
+        os.chmod(home / name, 0o777)
+    (home / "zone").write_text("")
+    (home / "proxy.conf").write_text(CONF.format(home=home))
+    with running(network, "gate", [DMARCGATE, "-c", home / "proxy.conf"],
+                 home / "events", " started ") as gate:
+        yield gate
+
+
+@contextlib.contextmanager
+def servers_running(network):
+    """A sink on each address; what they print says where mail came from."""
+    home = scratch("servers")
+    with contextlib.ExitStack() as stack:
+        yield {version: stack.enter_context(running(
+            network, "server",
+            [DMARCGATECTL, "sink", "--listen",
+             f"[{address}]:25" if version == 6 else f"{address}:25"],
+            home / f"v{version}", address))
+            for version, address in SERVER.items()}
+
+
+def test_the_server_sees_the_client(network):
+    with servers_running(network) as servers, gate_running(network) as gate:
+        for version in 4, 6:
+            assert network.send(version) == "{}", gate.text()
+            servers[version].wait_for(
+                lambda: CLIENT[version] in servers[version].text(), 10,
+                "name the client")
+
+
+def test_with_the_gate_down_nothing_passes(network):
+    with servers_running(network) as servers:
+        for version in 4, 6:
+            assert "timed out" in network.send(version, 2) or \
+                "refused" in network.send(version, 2)
+            assert CLIENT[version] not in servers[version].text()
+        with gate_running(network):
+            assert network.send(4) == "{}"
+        assert "{}" != network.send(4, 2)
+
+
+def test_a_gate_does_not_call_itself(network):
+    with gate_running(network) as gate:
+        said = subprocess.run(
+            network.inside("client", "/usr/bin/python3", "-c",
+                           "import socket; s = socket.create_connection(("
+                           "'192.0.2.1', 2525), 10); print(s.recv(100))"),
+            text=True, stdout=subprocess.PIPE, timeout=60, check=True).stdout
+        assert "421 4.3.2" in said
+        gate.wait_for(lambda: "original destination" in gate.text())
+
+
+def test_workers_keep_one_right_only(network):
+    with gate_running(network) as gate:
+        children = subprocess.run(
+            ["pgrep", "-P", str(gate.pid)], text=True, check=True,
+            stdout=subprocess.PIPE).stdout.split()
+        worker, = [child for child in children if "dmarcgate-w" in
+                   open(f"/proc/{child}/comm", encoding="ascii").read()]
+        status = open(f"/proc/{worker}/status", encoding="ascii").read()
+        assert re.search(r"CapEff:\t0*2000\n", status)   # CAP_NET_RAW
+        assert re.search(r"CapPrm:\t0*2000\n", status)
