@@ -344,6 +344,17 @@ on_identified(struct backend *backend, const struct reply *reply)
 	return become_up(backend);
 }
 
+struct ehlo
+backend_ehlo(const struct conf_backend *conf, const struct ehlo *ehlo)
+{
+	struct ehlo counts = *ehlo;
+
+	if (conf->chunking == CHUNKING_NEVER)
+		counts.extensions &= ~(EXTENSION_BIT(EXTENSION_CHUNKING) |
+				       EXTENSION_BIT(EXTENSION_BINARYMIME));
+	return counts;
+}
+
 static enum backend_news
 on_greeting(struct backend *backend, const struct reply *reply)
 {
@@ -356,6 +367,7 @@ on_greeting(struct backend *backend, const struct reply *reply)
 	}
 	backend->greeting = STEP_OK;
 	ehlo_parse(reply, &backend->ehlo);
+	backend->ehlo = backend_ehlo(backend->conf, &backend->ehlo);
 	backend->client.is_pipelining =
 		(backend->ehlo.extensions &
 		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
@@ -410,6 +422,12 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 		return NEWS_RECIPIENT;
 	case CLIENT_DATA:
 		return NEWS_DATA;
+	case CLIENT_CHUNK:
+		/* RFC 3030 2: a BDAT that was refused leaves its mail, and
+		 * backend_drop() will say RSET. */
+		if (reply_class(reply->code) == 2)
+			backend_forget(backend);
+		return NEWS_CONTENT;
 	case CLIENT_CONTENT:
 		backend_forget(backend);
 		return NEWS_CONTENT;
@@ -566,6 +584,16 @@ backend_lacks_one(const struct backend *backend,
 }
 
 bool
+backend_lacks_binary(const struct backend *backend,
+		     const struct envelope *envelope)
+{
+	return backend->failure == EVENT_BACKEND_CHANGED &&
+	       backend->greeting == STEP_OK &&
+	       (envelope->extensions & ~backend->ehlo.extensions &
+		EXTENSION_BIT(EXTENSION_BINARYMIME)) != 0;
+}
+
+bool
 backend_is_ready(const struct backend *backend, const struct envelope *envelope)
 {
 	return backend->state == BACKEND_UP && backend->sender == STEP_OK &&
@@ -585,6 +613,25 @@ bool
 backend_content(struct backend *backend, struct buf *out)
 {
 	return client_send(&backend->client, CLIENT_CONTENT, 0, SPAN_NONE, out);
+}
+
+bool
+backend_chunk(struct backend *backend, uint64_t octets, struct buf *out)
+{
+	struct command command = {
+		.verb = VERB_BDAT,
+		.chunk = octets,
+		.is_last = true,
+	};
+	struct buf line;
+	bool is_sent;
+
+	buf_init(&line, 64);
+	is_sent = command_format(&command, &line) &&
+		  client_send(&backend->client, CLIENT_CHUNK, 0,
+			      buf_span(&line), out);
+	buf_fini(&line);
+	return is_sent;
 }
 
 void
@@ -633,7 +680,8 @@ backend_deadline(const struct backend *backend)
 	if (client_outstanding(&backend->client) == 0)
 		return 0;
 	first = backend->client.queue[backend->client.first].command;
-	return backend->since_us + (first == CLIENT_CONTENT
-					    ? backend->conf->final_us_max
-					    : backend->conf->reply_us_max);
+	return backend->since_us +
+	       (first == CLIENT_CONTENT || first == CLIENT_CHUNK
+			? backend->conf->final_us_max
+			: backend->conf->reply_us_max);
 }

@@ -125,7 +125,8 @@ enum backend_news {
 	NEWS_SENDER,    /* reply to MAIL */
 	NEWS_RECIPIENT, /* reply to RCPT: tag is its index */
 	NEWS_DATA,      /* reply to DATA */
-	NEWS_CONTENT,   /* reply to the end of data (or before it) */
+	NEWS_CONTENT,   /* reply to the end of data, or to BDAT LAST (or before
+			   it) */
 	NEWS_LOST,      /* failure and reason say why; once */
 };
 
@@ -187,6 +188,16 @@ bool backend_lacks(const struct backend *backend,
 bool backend_lacks_one(const struct backend *backend,
 		       const struct envelope *envelope);
 
+/* Whether it was lost because the message is binary and it takes no such
+ * (RFC 3030 3): trying again would not help. */
+bool backend_lacks_binary(const struct backend *backend,
+			  const struct envelope *envelope);
+
+/* What of its EHLO reply counts: of one that is to get no BDAT neither
+ * CHUNKING nor BINARYMIME. */
+struct ehlo backend_ehlo(const struct conf_backend *conf,
+			 const struct ehlo *ehlo);
+
 /* Whether every accepted recipient of the envelope has been accepted on this
  * connection and nothing is outstanding: DATA may be sent. */
 bool backend_is_ready(const struct backend *backend,
@@ -196,6 +207,10 @@ bool backend_is_ready(const struct backend *backend,
  * to it is awaited. Nothing else may be outstanding. */
 bool backend_data(struct backend *backend, struct buf *out);
 bool backend_content(struct backend *backend, struct buf *out);
+
+/* "BDAT octets LAST": the reply to it, once the octets of the message have been
+ * encoded into out, is NEWS_CONTENT. Nothing else may be outstanding. */
+bool backend_chunk(struct backend *backend, uint64_t octets, struct buf *out);
 
 /* Drop the envelope: RSET if one was begun. */
 void backend_drop(struct backend *backend, struct buf *out, uint64_t now_us);

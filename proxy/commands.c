@@ -164,9 +164,9 @@ static void
 take_turn(struct session *session, const struct server_turn *turn,
 	  struct command *command)
 {
-	if (turn->duty == SERVER_RESET)
+	if (turn->duty == SERVER_RESET || turn->duty == SERVER_SWALLOW)
 		commands_drop_mail(session);
-	if (turn->code != 0)
+	if (turn->code != 0 && turn->duty != SERVER_SWALLOW)
 		session_reply(session, turn->code, turn->enhanced, turn->text);
 	switch (turn->duty) {
 	case SERVER_WAIT:
@@ -194,6 +194,10 @@ take_turn(struct session *session, const struct server_turn *turn,
 	case SERVER_SECURE:
 		commands_drop_mail(session);
 		secure_begin(session);
+		return;
+	case SERVER_CHUNK:
+	case SERVER_SWALLOW:
+		intake_begin_chunk(session, turn, command);
 		return;
 	case SERVER_IDENTITY:
 		greeting_identity(session, command);

@@ -52,6 +52,8 @@ enum conf_tls {
 	CONF_TLS_REQUIRED,      /* or the backend gets nothing */
 	CONF_TLS_VERIFY,        /* the same, and it proves who it is */
 };
+/* Whether a message goes to a backend that offers CHUNKING by BDAT. */
+enum conf_chunking { CHUNKING_AS_CLIENT, CHUNKING_ALWAYS, CHUNKING_NEVER };
 
 /* Whether a Received field of ours is added. */
 enum conf_received {
@@ -99,6 +101,7 @@ struct conf_backend {
 	size_t address_count;
 	enum conf_identity identity;
 	bool trusts_unidentified;
+	enum conf_chunking chunking;
 	enum conf_tls tls;
 	struct span tls_ca;   /* empty: the system's store */
 	struct span tls_name; /* empty: its address must be in the certificate

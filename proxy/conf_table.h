@@ -43,6 +43,7 @@ enum conf_section {
 	X(TLS_ENTRY, "", "", false)                                           \
 	X(TLS_VERSION, "", "", false)                                         \
 	X(RECEIVED, "", "", false)                                            \
+	X(CHUNKING, "", "", false)                                            \
 	X(LINE_ENDINGS, "", "", false)                                        \
 	X(REJECT_MODE, "", "", false)                                         \
 	X(TEMPERROR, "", "", false)                                           \

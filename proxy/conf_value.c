@@ -39,6 +39,8 @@ WORDS(TLS_ENTRY, { "starttls", false }, { "implicit", true })
 WORDS(TLS_VERSION, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 })
 WORDS(RECEIVED, { "auto", RECEIVED_AUTO }, { "on", RECEIVED_ON },
       { "off", RECEIVED_OFF })
+WORDS(CHUNKING, { "as-client", CHUNKING_AS_CLIENT },
+      { "always", CHUNKING_ALWAYS }, { "never", CHUNKING_NEVER })
 WORDS(LINE_ENDINGS, { "reject", false }, { "normalise", true })
 WORDS(REJECT_MODE, { "policy", false }, { "evidence", true })
 WORDS(TEMPERROR, { "accept", false }, { "defer", true })
@@ -61,6 +63,7 @@ static const struct {
 	CHOICE(DIVERT_FAILED), CHOICE(IDENTITY), CHOICE(CONNECT),
 	CHOICE(TLS), CHOICE(TLS_ENTRY), CHOICE(TLS_VERSION),
 	CHOICE(RECEIVED),
+	CHOICE(CHUNKING),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
 	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(REASON),
@@ -156,6 +159,7 @@ conf_type_size(enum conf_type type)
 	case CONF_RECEIVED:
 	case CONF_TLS:
 	case CONF_TLS_VERSION:
+	case CONF_CHUNKING:
 	case CONF_DISCOVERY:
 	case CONF_DISPOSITION:
 		return sizeof(enum conf_mode);
@@ -326,6 +330,7 @@ _Static_assert(sizeof(enum conf_mode) == sizeof(int) &&
 		       sizeof(enum conf_received) == sizeof(int) &&
 		       sizeof(enum conf_tls) == sizeof(int) &&
 		       sizeof(enum tls_version) == sizeof(int) &&
+		       sizeof(enum conf_chunking) == sizeof(int) &&
 		       sizeof(enum discovery_method) == sizeof(int) &&
 		       sizeof(enum disposition) == sizeof(int),
 	       "enumerations of settings are stored as int");

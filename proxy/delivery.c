@@ -316,7 +316,6 @@ start(struct session *session, enum conf_action action)
 		.is_reading = session->delivery.is_reading,
 		.is_read_stale = session->delivery.is_reading,
 	};
-	data_encoder_init(&session->delivery.encoder);
 	if (!mail_compose(mail, action, trace_for(session, action, &trace)) ||
 	    (action == ACTION_DIVERT && !prepare_diversion(session))) {
 		mail->refusal = MAIL_NO_ROOM;
@@ -324,6 +323,15 @@ start(struct session *session, enum conf_action action)
 		return;
 	}
 	session_enter(session, PHASE_DELIVERY);
+}
+
+/* It could come by BDAT only, and so it can go. Not for now: for good. */
+static void
+refuse_binary(struct session *session)
+{
+	finish_own(session, "reject", "binarymime", 554, "5.6.1",
+		   SPAN_LIT("The message is binary, and the mail server behind "
+			    "us takes no such"));
 }
 
 /* The diversion did not work: the mark must do, or the sender tries again. */
@@ -342,6 +350,10 @@ fail_diversion(struct session *session)
 		start(session, ACTION_TAG);
 		return;
 	}
+	if (backend_lacks_binary(leg, session->delivery.envelope)) {
+		refuse_binary(session);
+		return;
+	}
 	mail->decision.rule = "divert-failed";
 	finish_own(session, "defer", "divert-failed", 451, "4.3.0",
 		   SPAN_LIT("The quarantine is not there now, try again "
@@ -356,6 +368,10 @@ fail_delivery(struct session *session, const char *rule)
 	if (session->delivery.action == ACTION_DIVERT &&
 	    session->delivery.step != DELIVERY_FINAL)
 		fail_diversion(session);
+	else if (backend_lacks_binary(
+			 session_leg(session, session->delivery.side),
+			 session->delivery.envelope))
+		refuse_binary(session);
 	else
 		fail(session, rule);
 }
@@ -456,10 +472,15 @@ on_content(struct session *session, struct backend *leg,
 	if (is_early)
 		session_abort_leg(session, side);
 	if (reply_class(reply->code) != 2 &&
-	    session->delivery.action == ACTION_DIVERT)
+	    session->delivery.action == ACTION_DIVERT) {
 		fail_diversion(session);
-	else
-		finish_relay(session, reply);
+		return;
+	}
+	finish_relay(session, reply);
+	/* Behind a BDAT that was refused the mail is still there. */
+	if (side == SIDE_BACKEND && !is_early && reply->code != 421 &&
+	    leg->sender != STEP_NONE)
+		session_drop_envelope(session);
 }
 
 void
@@ -651,6 +672,41 @@ send_content(struct session *session)
 	}
 }
 
+/* Whether the message goes by BDAT: as it came, or as the backend's setting
+ * has it; where it may choose at all. */
+static bool
+goes_by_chunk(const struct session *session, const struct backend *leg)
+{
+	bool is_offered = (leg->ehlo.extensions &
+			   EXTENSION_BIT(EXTENSION_CHUNKING)) != 0;
+
+	return is_offered && (session->mail->decoder.is_chunked ||
+			      leg->conf->chunking == CHUNKING_ALWAYS);
+}
+
+/* One chunk, since all of the message is here. Nothing is waited for: there is
+ * no 354. */
+static bool
+begin_chunk(struct session *session, struct backend *leg)
+{
+	struct delivery *delivery = &session->delivery;
+	const struct mail *mail = session->mail;
+	uint64_t octets = mail->head.n + body_size(&mail->body);
+
+	data_encoder_init_chunk(&delivery->encoder, octets,
+				mail->decoder.is_binary);
+	delivery->step = DELIVERY_CONTENT;
+	return backend_chunk(leg, octets, &session->out[delivery->side]);
+}
+
+static bool
+begin_data(struct session *session, struct backend *leg)
+{
+	data_encoder_init(&session->delivery.encoder);
+	session->delivery.step = DELIVERY_DATA;
+	return backend_data(leg, &session->out[session->delivery.side]);
+}
+
 static void
 send_envelope(struct session *session)
 {
@@ -670,11 +726,12 @@ send_envelope(struct session *session)
 	session_pump(session, delivery->side, delivery->envelope);
 	if (!backend_is_ready(leg, delivery->envelope))
 		return;
-	delivery->step = DELIVERY_DATA;
 	delivery->started_us = session_now(session);
 	leg->since_us = delivery->started_us;
-	if (!backend_data(leg, &session->out[delivery->side]))
-		backend_closed(leg, EVENT_OUT_OF_MEMORY, "no room for DATA");
+	if (!(goes_by_chunk(session, leg) ? begin_chunk(session, leg)
+					  : begin_data(session, leg)))
+		backend_closed(leg, EVENT_OUT_OF_MEMORY,
+			       "no room for DATA or BDAT");
 }
 
 void

@@ -37,9 +37,30 @@ dialogue_changed(struct session *session, const char *reason)
 	backend_closed(&session->backend, EVENT_BACKEND_CHANGED, reason);
 }
 
+/* The mail is binary, and the backend takes no such any more. */
+static bool
+is_binary_lost(const struct session *session)
+{
+	return session->mail != NULL && session->mail->is_open &&
+	       backend_lacks_binary(&session->backend,
+				    &session->mail->envelope);
+}
+
+static unsigned
+lost_code(const struct session *session)
+{
+	return is_binary_lost(session) ? 554 : 451;
+}
+
 static void
 reply_lost(struct session *session)
 {
+	if (is_binary_lost(session)) {
+		session_reply(session, lost_code(session), "5.6.1",
+			      "The mail server behind us takes no binary "
+			      "messages now");
+		return;
+	}
 	session_reply(session, 451, "4.3.0",
 		      "The mail server behind us is not there now, try again "
 		      "later");
@@ -56,8 +77,9 @@ refuse_waiting(struct session *session, const struct reply *reply)
 		if (envelope->recipients[i].state != RECIPIENT_NEW)
 			continue;
 		envelope->recipients[i].state = RECIPIENT_REFUSED;
-		server_recipient(&session->server,
-				 reply == NULL ? 451 : reply->code);
+		server_recipient(&session->server, reply == NULL
+							   ? lost_code(session)
+							   : reply->code);
 		if (reply == NULL)
 			reply_lost(session);
 		else
@@ -219,7 +241,7 @@ fail_outstanding(struct session *session)
 {
 	if (session->server.is_sender_pending) {
 		session->is_sender_answered = true;
-		server_sender(&session->server, 451);
+		server_sender(&session->server, lost_code(session));
 		reply_lost(session);
 	}
 	refuse_waiting(session, NULL);
@@ -290,6 +312,7 @@ dialogue_lost(struct session *session)
 		return;
 	case PHASE_SECURING:
 	case PHASE_DATA:
+	case PHASE_CHUNK:
 	case PHASE_JUDGING:
 	case PHASE_SPOOLING:
 		return; /* reached again when it is needed: the delivery will

@@ -69,49 +69,6 @@ take_news(struct session *session, enum session_side side)
 		dialogue_lost(session);
 }
 
-/* Message octets: into the mail, as far as its body has room. */
-static bool
-take_data(struct session *session)
-{
-	struct mail *mail = session->mail;
-	struct span in = session_input(session);
-	size_t before = in.n;
-	enum eval_stage stage = mail->stage;
-	enum mail_intake intake;
-
-	if (in.n == 0 || mail->body.writing > 0)
-		return false;
-	intake = mail_take(mail, &in);
-	session_consume(session, before - in.n);
-	switch (intake) {
-	case MAIL_MORE:
-	case MAIL_FULL:
-		if (stage != mail->stage)
-			mail_judge(mail);
-		break;
-	case MAIL_ENDED:
-		session_count(session, STAT_MAILS, 1);
-		session_count(session, STAT_MESSAGE_OCTETS,
-			      mail->decoder.octets);
-		session_enter(session, PHASE_JUDGING);
-		delivery_judge(session);
-		break;
-	case MAIL_OVERRUN:
-		session_log(session, EVENT_DATA_TOO_LARGE, NULL);
-		session_goodbye(session, 421, "4.3.0",
-				"Message is far larger than we take");
-		return true;
-	}
-	if (mail->body.writing == 0 && body_wants_write(&mail->body) &&
-	    session->phase == PHASE_DATA) {
-		struct session_action action = { .act = ACT_BODY_WRITE };
-
-		action.octets = body_write(&mail->body, &action.offset);
-		session_act(session, action);
-	}
-	return before != in.n;
-}
-
 /* The stream of the client has ended and all of it was used. */
 static void
 lose_client(struct session *session)
@@ -120,10 +77,18 @@ lose_client(struct session *session)
 
 	if (is_inside)
 		session_log(session, EVENT_CLIENT_LOST,
-			    session->phase == PHASE_DATA
+			    intake_deadline(session) != 0
 				    ? "in the middle of the data"
 				    : "before the data");
 	session_close(session);
+}
+
+/* Whether it is the client's turn. */
+static bool
+is_hearing(const struct session *session)
+{
+	return session->phase == PHASE_COMMANDS ||
+	       session->phase == PHASE_DATA || session->phase == PHASE_CHUNK;
 }
 
 /* Go on with whatever can go on. */
@@ -140,7 +105,9 @@ run(struct session *session)
 		if (session->phase == PHASE_COMMANDS)
 			has_moved = commands_run(session);
 		if (session->phase == PHASE_DATA)
-			has_moved |= take_data(session);
+			has_moved |= intake_data(session);
+		if (session->phase == PHASE_CHUNK)
+			has_moved |= intake_chunk(session);
 		if (session->phase == PHASE_DELIVERY)
 			delivery_drive(session);
 		has_moved |= session->backend.state == BACKEND_LOST ||
@@ -150,14 +117,11 @@ run(struct session *session)
 	if (session->phase == PHASE_CLOSING)
 		return;
 	if (session->has_client_ended && session->live.n == 0 &&
-	    (session->phase == PHASE_COMMANDS ||
-	     session->phase == PHASE_DATA) &&
-	    !server_is_waiting(&session->server) &&
+	    is_hearing(session) && !server_is_waiting(&session->server) &&
 	    session->out[SIDE_CLIENT].n < SESSION_REPLIES_HIGH &&
 	    (session->mail == NULL || session->mail->body.writing == 0))
 		lose_client(session);
-	else if (session->is_goodbye && (session->phase == PHASE_COMMANDS ||
-					 session->phase == PHASE_DATA))
+	else if (session->is_goodbye && is_hearing(session))
 		session_close(session); /* RFC 5321 3.8 */
 }
 
@@ -186,7 +150,7 @@ take_answer(struct session *session, uint64_t ticket,
 	 * settled verdict needs no more of them. */
 	if (session->phase == PHASE_JUDGING)
 		delivery_judge(session);
-	else if (mail->answers.open == 0 && session->phase <= PHASE_DATA)
+	else if (mail->answers.open == 0 && session->phase <= PHASE_CHUNK)
 		mail_judge(mail);
 }
 
@@ -266,6 +230,9 @@ take_timer(struct session *session)
 	const struct conf *conf = session->host->conf;
 	/* Before a leg is given up: one that is awaits nothing either. */
 	uint64_t stalled_us = session_stall_deadline(session);
+	uint64_t intake_us = intake_deadline(session);
+	bool is_intake_late = intake_us != 0 && intake_us <= now;
+	bool is_silent = now >= session->client_us + conf->client_us_max;
 
 	expire_legs(session, now);
 	if (!session->identity.is_name_known && now >= session->name_us)
@@ -287,16 +254,21 @@ take_timer(struct session *session)
 	switch (session->phase) {
 	case PHASE_COMMANDS:
 		if (server_is_waiting(&session->server) ||
-		    now < session->client_us + conf->client_us_max)
+		    (!is_intake_late && !is_silent))
 			return;
-		session_log(session, EVENT_CLIENT_TIMEOUT, NULL);
-		session_goodbye(session, 421, "4.4.2", "You were silent");
+		session_log(session,
+			    is_intake_late ? EVENT_DATA_TIMEOUT
+					   : EVENT_CLIENT_TIMEOUT,
+			    NULL);
+		session_goodbye(session, 421, "4.4.2",
+				is_intake_late ? "The message took too long"
+					       : "You were silent");
 		return;
 	case PHASE_DATA:
-		if (now >= session->phase_us + conf->data_us_max)
+	case PHASE_CHUNK:
+		if (is_intake_late)
 			session_log(session, EVENT_DATA_TIMEOUT, NULL);
-		else if (session_is_listening(session) &&
-			 now >= session->client_us + conf->client_us_max)
+		else if (session_is_listening(session) && is_silent)
 			session_log(session, EVENT_CLIENT_TIMEOUT, "in data");
 		else
 			return;

@@ -111,6 +111,21 @@ keep_line(struct mail *mail, const struct command *command)
 	return kept;
 }
 
+static unsigned
+used_by(const struct command *command, const struct parameter *parameter)
+{
+	bool is_rcpt = command->verb == VERB_RCPT;
+	unsigned used = 0;
+
+	if (span_equal_nocase(parameter->keyword, SPAN_LIT("BODY")))
+		return extension_of_body(parameter->value);
+	for (unsigned e = 0; e < EXTENSION_COUNT; e++)
+		if (extension_has_parameter(EXTENSION_BIT(e), is_rcpt,
+					    parameter->keyword))
+			used |= EXTENSION_BIT(e);
+	return used;
+}
+
 /* Bits of the extensions whose parameters a command uses. */
 static unsigned
 used_extensions(const struct command *command, unsigned offered)
@@ -118,14 +133,8 @@ used_extensions(const struct command *command, unsigned offered)
 	unsigned used = 0;
 
 	for (size_t i = 0; i < command->parameters; i++)
-		for (unsigned e = 0; e < EXTENSION_COUNT; e++)
-			if ((offered & EXTENSION_BIT(e)) != 0 &&
-			    extension_has_parameter(
-				    EXTENSION_BIT(e),
-				    command->verb == VERB_RCPT,
-				    command->parameter[i].keyword))
-				used |= EXTENSION_BIT(e);
-	return used;
+		used |= used_by(command, &command->parameter[i]);
+	return used & offered;
 }
 
 /* Of 100 messages each has a place, and the same one whenever it is asked:
@@ -238,6 +247,8 @@ static bool
 divert_sender(struct mail *mail, struct envelope *envelope)
 {
 	static const unsigned needed = EXTENSION_BIT(EXTENSION_8BITMIME) |
+				       EXTENSION_BIT(EXTENSION_BINARYMIME) |
+				       EXTENSION_BIT(EXTENSION_CHUNKING) |
 				       EXTENSION_BIT(EXTENSION_SMTPUTF8);
 	struct span line = mail->envelope.sender_line;
 	struct command command;
@@ -295,15 +306,29 @@ mail_divert_envelope(struct mail *mail, struct span recipient, bool has_dsn,
 	return true;
 }
 
-void
-mail_begin_data(struct mail *mail)
+static void
+begin(struct mail *mail)
 {
 	mail->decision = (struct decision){
 		.is_enforced = mail->route->mode == MODE_ENFORCE,
 	};
-	data_decoder_init(&mail->decoder, mail->host->conf->is_normalising);
 	message_reset(&mail->message);
 	body_reset(&mail->body);
+}
+
+void
+mail_begin_data(struct mail *mail)
+{
+	begin(mail);
+	data_decoder_init(&mail->decoder, mail->host->conf->is_normalising);
+}
+
+void
+mail_begin_chunks(struct mail *mail, bool is_binary)
+{
+	begin(mail);
+	data_decoder_init_chunks(&mail->decoder,
+				 mail->host->conf->is_normalising, is_binary);
 }
 
 static void
@@ -418,6 +443,16 @@ mail_take(struct mail *mail, struct span *in)
 		}
 	}
 	return MAIL_FULL;
+}
+
+void
+mail_end_chunks(struct mail *mail)
+{
+	struct span chunk;
+
+	while (data_decode_last(&mail->decoder, &chunk) == DATA_CHUNK)
+		take_chunk(mail, chunk);
+	end_data(mail);
 }
 
 void

@@ -100,11 +100,15 @@ size_t mail_add_recipient(struct mail *mail, const struct command *command,
 bool mail_divert_envelope(struct mail *mail, struct span recipient,
 			  bool has_dsn, struct envelope *envelope);
 
-/* 354 was said. */
+/* 354 was said; or the first BDAT has come, of a message that is lines, or
+ * binary. */
 void mail_begin_data(struct mail *mail);
+void mail_begin_chunks(struct mail *mail, bool is_binary);
 
-/* Take octets of the client. */
+/* Take octets of the client. Chunks have no end that could be seen in them:
+ * it is said. */
 enum mail_intake mail_take(struct mail *mail, struct span *in);
+void mail_end_chunks(struct mail *mail);
 
 /* Run the evaluation as far as it goes: true when the verdict is settled
  * (after the end of data only). New questions stand in mail->answers. */

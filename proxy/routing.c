@@ -15,21 +15,33 @@ routing_is_early(const struct session *session)
 	       conf->backend_connect == CONNECT_AT_CONNECT;
 }
 
+static struct ehlo
+probed_ehlo(const struct session *session, size_t backend)
+{
+	const struct session_host *host = session->host;
+
+	return backend_ehlo(&host->conf->backends[backend],
+			    &host->probed[backend]);
+}
+
 /* What every backend that could be meant offers: the one we talk to, or all
  * candidates as they were last probed. */
 struct ehlo
 routing_ehlo(const struct session *session)
 {
-	const struct session_host *host = session->host;
+	const struct conf *conf = session->host->conf;
 	struct ehlo known;
 
 	if (routing_is_early(session) && session->backend.greeting == STEP_OK &&
 	    backend_is_alive(&session->backend))
 		return session->backend.ehlo;
-	known = host->probed[host->conf->routes[0].backend];
-	for (size_t i = 1; i < host->conf->route_count; i++)
-		known = ehlo_intersect(
-			&known, &host->probed[host->conf->routes[i].backend]);
+	known = probed_ehlo(session, conf->routes[0].backend);
+	for (size_t i = 1; i < conf->route_count; i++) {
+		struct ehlo other =
+			probed_ehlo(session, conf->routes[i].backend);
+
+		known = ehlo_intersect(&known, &other);
+	}
 	return known;
 }
 

@@ -190,6 +190,7 @@ session_end_mail(struct session *session)
 	struct mail *mail = session->mail;
 
 	session->attempts = 0;
+	session->chunks_us = 0;
 	session->is_sender_answered = false;
 	buf_reset(&session->sender_refusal);
 	if (mail == NULL || !mail->is_open)
@@ -388,6 +389,8 @@ session_deadline(const struct session *session)
 		deadline = earlier(deadline, backend_deadline(session->divert));
 	deadline = earlier(deadline, session_stall_deadline(session));
 	deadline = earlier(deadline, session_drain_deadline(session));
+	if (!server_is_waiting(&session->server))
+		deadline = earlier(deadline, intake_deadline(session));
 	if (!session->identity.is_name_known)
 		deadline = earlier(deadline, session->name_us);
 	switch (session->phase) {
@@ -398,12 +401,11 @@ session_deadline(const struct session *session)
 							  conf->client_us_max);
 		break;
 	case PHASE_DATA:
+	case PHASE_CHUNK:
 		if (session_is_listening(session))
 			deadline =
 				earlier(deadline, session->client_us +
 							  conf->client_us_max);
-		deadline = earlier(deadline,
-				   session->phase_us + conf->data_us_max);
 		break;
 	case PHASE_JUDGING:
 		deadline = earlier(deadline,

@@ -8,6 +8,7 @@
  *   greeting.c  banner, HELO and EHLO, XCLIENT
  *   commands.c  what the client says between messages
  *   routing.c   which backend a mail is for
+ *   intake.c    the octets of a message, by DATA or by BDAT
  *   dialogue.c  what the backend says between messages, and its losses
  *   delivery.c  from the verdict to the final reply
  *
@@ -18,6 +19,7 @@
  *              354 +--------------------------------+
  *               v                                   |
  *             DATA -> JUDGING -> [DELIVERY ->] SPOOLING
+ *   COMMANDS <-> CHUNK -> JUDGING …: by BDAT, the last of them
  *   any -> CLOSING: the last octets are with the driver, all is over
  */
 #ifndef PROXY_SESSION_STATE_H
@@ -36,6 +38,7 @@ enum session_phase {
 	PHASE_COMMANDS, /* reading commands */
 	PHASE_GREETING, /* HELO or EHLO waits for the backend */
 	PHASE_DATA,     /* reading a message */
+	PHASE_CHUNK,    /* reading a part of one, or what is none */
 	PHASE_JUDGING,  /* the message is here; answers are awaited */
 	PHASE_DELIVERY, /* with the backend */
 	PHASE_SPOOLING, /* the verdict line is being written */
@@ -45,7 +48,7 @@ enum session_phase {
 enum delivery_step {
 	DELIVERY_ENVELOPE, /* until every recipient stands */
 	DELIVERY_DATA,     /* DATA was sent */
-	DELIVERY_CONTENT,  /* sending the message */
+	DELIVERY_CONTENT,  /* sending the message, behind 354 or BDAT */
 	DELIVERY_FINAL,    /* all is encoded, the reply is awaited */
 };
 
@@ -61,6 +64,14 @@ struct delivery {
 	bool is_read_stale;  /* … of a delivery that has failed */
 	bool is_sent;        /* the end of the message has left */
 	uint64_t started_us; /* DATA was sent */
+};
+
+/* What follows a BDAT. */
+struct session_chunk {
+	uint64_t size;
+	uint64_t left; /* octets not read yet */
+	bool is_last;
+	struct server_turn refusal; /* code 0: none, they go to the mail */
 };
 
 struct session {
@@ -105,6 +116,8 @@ struct session {
 
 	/* Mail. */
 	struct mail *mail; /* made at the first MAIL */
+	struct session_chunk chunk;
+	uint64_t chunks_us; /* since when it comes in chunks; 0: it does not */
 	struct envelope divert_envelope;
 	struct delivery delivery;
 	struct buf line;  /* the verdict line */
@@ -130,7 +143,7 @@ struct session {
 static inline bool
 session_is_listening(const struct session *session)
 {
-	return session->mail->body.writing == 0;
+	return session->mail == NULL || session->mail->body.writing == 0;
 }
 
 /* session.c */
@@ -227,6 +240,14 @@ void dialogue_changed(struct session *session, const char *reason);
 void dialogue_news(struct session *session, enum backend_news news,
 		   const struct client_answer *answer);
 void dialogue_lost(struct session *session);
+
+/* intake.c */
+void intake_begin_chunk(struct session *session, const struct server_turn *turn,
+			const struct command *command);
+bool intake_data(struct session *session); /* true: something moved */
+bool intake_chunk(struct session *session);
+/* When a message, or a chunk, will have taken too long; 0: none is coming. */
+uint64_t intake_deadline(const struct session *session);
 
 /* delivery.c */
 void delivery_judge(struct session *session);

@@ -38,6 +38,7 @@ is_synchronising(enum client_command command)
 	case CLIENT_STARTTLS:
 	case CLIENT_DATA:
 	case CLIENT_CONTENT:
+	case CLIENT_CHUNK:
 	case CLIENT_QUIT:
 		return true;
 	case CLIENT_BANNER:

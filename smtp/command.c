@@ -5,6 +5,7 @@
 
 #define DELETE 0x7f
 #define HELO_NAME_MAX ADDRESS_DOMAIN_MAX
+#define CHUNK_DIGITS_MAX 20
 
 /* Kinds of argument, as VERBS names them. */
 enum argument {
@@ -13,6 +14,7 @@ enum argument {
 	ARGUMENT_DOMAIN,
 	ARGUMENT_REVERSE_PATH,
 	ARGUMENT_FORWARD_PATH,
+	ARGUMENT_CHUNK,
 };
 
 struct verb_row {
@@ -39,12 +41,23 @@ find_mark(struct span in, size_t from)
 	return from;
 }
 
+/* Whether a line of which this is the start is a BDAT, or could be taken for
+ * one by its sender. */
+static bool
+is_chunk_line(struct span line)
+{
+	return span_starts_nocase(line, SPAN_LIT("BDAT"));
+}
+
 /* The octets before n hold no end of line: if they are too many, drop them,
  * else remember not to search them again. */
 static void
 hold(struct command_reader *reader, struct span *in, size_t n)
 {
-	reader->is_skipping |= n > COMMAND_LINE_MAX;
+	if (!reader->is_skipping && n > COMMAND_LINE_MAX) {
+		reader->is_skipping = true;
+		reader->is_chunk = is_chunk_line(*in);
+	}
 	if (reader->is_skipping) {
 		*in = span_after(*in, n);
 		n = 0;
@@ -55,7 +68,7 @@ hold(struct command_reader *reader, struct span *in, size_t n)
 enum command_line
 command_next(struct command_reader *reader, struct span *in, struct span *line)
 {
-	bool is_too_long;
+	bool is_too_long, is_chunk;
 	size_t n;
 
 	assert(reader->scanned <= in->n);
@@ -71,11 +84,14 @@ command_next(struct command_reader *reader, struct span *in, struct span *line)
 		return COMMAND_BAD_OCTET;
 	}
 	is_too_long = reader->is_skipping || n > COMMAND_LINE_MAX;
+	is_chunk = reader->is_skipping ? reader->is_chunk : is_chunk_line(*in);
 	if (!is_too_long)
 		*line = span_first(*in, n);
 	*in = span_after(*in, n + 2);
 	*reader = (struct command_reader){ 0 };
-	return is_too_long ? COMMAND_TOO_LONG : COMMAND_LINE;
+	if (!is_too_long)
+		return COMMAND_LINE;
+	return is_chunk ? COMMAND_LONG_CHUNK : COMMAND_TOO_LONG;
 }
 
 /* Octets at the start of s before the first SP or HTAB. */
@@ -216,6 +232,22 @@ parse_path(struct command *command)
 	return parse_parameters(command, rest);
 }
 
+/* RFC 3030 2: 1*DIGIT and, maybe, LAST. What is more than we can count cannot
+ * be read over either. */
+static enum command_fault
+parse_chunk(struct command *command)
+{
+	size_t n = word_length(command->argument);
+	struct span size = span_first(command->argument, n);
+	struct span rest = span_trim(span_after(command->argument, n));
+
+	command->is_last = rest.n > 0;
+	if (size.n > CHUNK_DIGITS_MAX || !span_u64(size, &command->chunk) ||
+	    (rest.n > 0 && !span_equal_nocase(rest, SPAN_LIT("LAST"))))
+		return COMMAND_BAD_CHUNK;
+	return COMMAND_OK;
+}
+
 enum command_fault
 command_parse(struct span line, struct command *command)
 {
@@ -241,6 +273,8 @@ command_parse(struct span line, struct command *command)
 	case ARGUMENT_REVERSE_PATH:
 	case ARGUMENT_FORWARD_PATH:
 		return parse_path(command);
+	case ARGUMENT_CHUNK:
+		return parse_chunk(command);
 	}
 	return COMMAND_UNKNOWN;
 }
@@ -272,6 +306,14 @@ format_path(const struct command *command, struct buf *buf)
 	}
 }
 
+static void
+format_chunk(const struct command *command, struct buf *buf)
+{
+	buf_append_u64(buf, command->chunk);
+	if (command->is_last)
+		buf_append(buf, SPAN_LIT(" LAST"));
+}
+
 bool
 command_format(const struct command *command, struct buf *buf)
 {
@@ -285,6 +327,8 @@ command_format(const struct command *command, struct buf *buf)
 		buf_append_octet(buf, ' ');
 	if (argument == ARGUMENT_DOMAIN)
 		append_word(buf, command->domain);
+	else if (argument == ARGUMENT_CHUNK)
+		format_chunk(command, buf);
 	else if (argument != ARGUMENT_NOTHING)
 		format_path(command, buf);
 	return buf_append(buf, SPAN_LIT("\r\n"));

@@ -12,7 +12,7 @@
  * Towards the backend a command is written anew from these parts by
  * command_format(): client text is never pasted.
  *
- * RFC 5321 2.4, 4.1.1, 4.5.3.1; RFC 6531 3.
+ * RFC 5321 2.4, 4.1.1, 4.5.3.1; RFC 6531 3; RFC 3030 2.
  */
 #ifndef SMTP_COMMAND_H
 #define SMTP_COMMAND_H
@@ -35,6 +35,7 @@
 	X(MAIL, "MAIL", REVERSE_PATH, "MAIL FROM:<address> [parameters]") \
 	X(RCPT, "RCPT", FORWARD_PATH, "RCPT TO:<address> [parameters]")   \
 	X(DATA, "DATA", NOTHING, "DATA")                                  \
+	X(BDAT, "BDAT", CHUNK, "BDAT size [LAST]")                        \
 	X(RSET, "RSET", NOTHING, "RSET")                                  \
 	X(NOOP, "NOOP", ANYTHING, "NOOP [text]")                          \
 	X(VRFY, "VRFY", ANYTHING, "VRFY address")                         \
@@ -42,7 +43,6 @@
 	X(QUIT, "QUIT", NOTHING, "QUIT")                                  \
 	X(EXPN, "EXPN", ANYTHING, "")                                     \
 	X(STARTTLS, "STARTTLS", NOTHING, "")                              \
-	X(BDAT, "BDAT", ANYTHING, "")                                     \
 	X(AUTH, "AUTH", ANYTHING, "")                                     \
 	X(ETRN, "ETRN", ANYTHING, "")                                     \
 	X(TURN, "TURN", ANYTHING, "")                                     \
@@ -63,18 +63,23 @@ enum command_line {
 	COMMAND_LINE,      /* *line is one, without its CR LF */
 	COMMAND_TOO_LONG,  /* one was over the limit; it has been swallowed */
 	COMMAND_BAD_OCTET, /* bare CR, bare LF or NUL */
+	/* As COMMAND_TOO_LONG, and it began with BDAT: how many octets follow
+	 * that are no commands is not known. */
+	COMMAND_LONG_CHUNK,
 };
 
 struct command_reader {
 	size_t scanned;   /* octets of the pending line known to hold no end */
 	bool is_skipping; /* inside a line over the limit */
+	bool is_chunk;    /* … which began with BDAT */
 };
 
 /*
- * The next line of *in. On COMMAND_LINE and COMMAND_TOO_LONG *in stands
- * behind the line. On COMMAND_MORE what is left in *in must be shown again,
- * with more octets behind it (octets of a line being skipped are taken from
- * it). *line borrows from *in. A zeroed reader is ready.
+ * The next line of *in. On COMMAND_LINE, COMMAND_TOO_LONG and
+ * COMMAND_LONG_CHUNK *in stands behind the line. On COMMAND_MORE what is left
+ * in *in must be shown again, with more octets behind it (octets of a line
+ * being skipped are taken from it). *line borrows from *in. A zeroed reader is
+ * ready.
  */
 enum command_line command_next(struct command_reader *reader, struct span *in,
 			       struct span *line);
@@ -90,6 +95,8 @@ struct command {
 	struct span argument; /* what follows the verb, trimmed */
 	struct span domain;   /* HELO, EHLO: name or literal, as written */
 	struct path path;     /* MAIL, RCPT */
+	uint64_t chunk;       /* BDAT: octets that follow the line */
+	bool is_last;         /* BDAT: the message ends with them */
 	size_t parameters;
 	struct parameter parameter[COMMAND_PARAMETERS_MAX];
 };
@@ -102,6 +109,7 @@ enum command_fault {
 	COMMAND_BAD_REVERSE,   /* 501 5.1.7: reverse-path */
 	COMMAND_BAD_FORWARD,   /* 501 5.1.3: forward-path */
 	COMMAND_BAD_PARAMETER, /* 501 5.5.4: syntax, repeated, or too many */
+	COMMAND_BAD_CHUNK,     /* 501 5.5.4: BDAT whose size cannot be read */
 };
 
 /*
@@ -113,9 +121,9 @@ enum command_fault {
  */
 enum command_fault command_parse(struct span line, struct command *command);
 
-/* MAIL or RCPT (and HELO, EHLO, DATA, RSET, QUIT) written anew, with CR LF;
- * false if buf is full. Another verb, and white space or a control character
- * inside a word, are asserted against. */
+/* MAIL or RCPT (and HELO, EHLO, DATA, BDAT, RSET, QUIT) written anew, with CR
+ * LF; false if buf is full. Another verb, and white space or a control
+ * character inside a word, are asserted against. */
 bool command_format(const struct command *command, struct buf *buf);
 
 /* The value of a parameter, or NULL where it was not given. */

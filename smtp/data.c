@@ -19,6 +19,10 @@
  * Only CR LF leads to LINE_START, from where alone a dot is ever dropped
  * (RFC 5321 4.5.2) or the end is reached (RFC 5321 4.1.1.4).
  *
+ * Chunks go the same ways, where a dot is an octet as any other. In them a
+ * bare LF that became a line end does lead to LINE_START: no dot can be lost
+ * by it, and an empty line must be seen where the message has one.
+ *
  * Why not memchr() for CR, LF and NUL in turn: where one of them is missing
  * and another is dense, each call would search the whole rest of the input
  * again. One pass for all three costs the same whatever is sent.
@@ -57,6 +61,15 @@ data_decoder_init(struct data_decoder *decoder, bool is_normalising)
 	*decoder = (struct data_decoder){ .is_normalising = is_normalising };
 }
 
+void
+data_decoder_init_chunks(struct data_decoder *decoder, bool is_normalising,
+			 bool is_binary)
+{
+	data_decoder_init(decoder, is_normalising);
+	decoder->is_chunked = true;
+	decoder->is_binary = is_binary;
+}
+
 /* The fault that c is unless it is half of a line end; 0 if it is none. */
 static unsigned
 fault_of(uint8_t c)
@@ -73,6 +86,17 @@ fault_of(uint8_t c)
 	}
 }
 
+/* A line of the message has ended. */
+static void
+end_line(struct data_decoder *decoder)
+{
+	bool is_empty = decoder->state == DATA_LINE_START ||
+			(decoder->state == DATA_CR && decoder->is_cr_first);
+
+	decoder->is_in_body |= decoder->is_binary && is_empty;
+	decoder->state = DATA_LINE_START;
+}
+
 /*
  * Octets at the start of s, which is not empty, that are message as they
  * stand: plain ones, a line end, or a fault that is not to be replaced. 0 if
@@ -83,12 +107,15 @@ piece_length(struct data_decoder *decoder, struct span s)
 {
 	uint8_t c = s.p[0];
 
-	if (c == '.' && decoder->state == DATA_LINE_START)
+	if (decoder->is_in_body)
+		return s.n;
+	if (c == '.' && decoder->state == DATA_LINE_START &&
+	    !decoder->is_chunked)
 		return 0;
 	if (c == '\r' && s.n == 1)
 		return 0; /* whose line end it is shows later */
 	if (c == '\r' && s.p[1] == '\n') {
-		decoder->state = DATA_LINE_START;
+		end_line(decoder);
 		return 2;
 	}
 	if (fault_of(c) != 0 && decoder->is_normalising)
@@ -117,7 +144,10 @@ static struct span
 take_fault(struct data_decoder *decoder, uint8_t c)
 {
 	decoder->faults |= fault_of(c);
-	decoder->state = DATA_LINE; /* never LINE_START: see the top */
+	if (decoder->is_chunked && c == '\n')
+		end_line(decoder);
+	else
+		decoder->state = DATA_LINE; /* see the top */
 	if (!decoder->is_normalising) {
 		assert(c == '\r'); /* others are part of a run */
 		return SPAN_LIT("\r");
@@ -135,6 +165,7 @@ step(struct data_decoder *decoder, uint8_t c, struct span *chunk)
 	switch (decoder->state) {
 	case DATA_LINE_START:
 	case DATA_LINE:
+		decoder->is_cr_first = decoder->state == DATA_LINE_START;
 		if (c == '.')
 			decoder->state = DATA_DOT;
 		else if (c == '\r')
@@ -148,7 +179,7 @@ step(struct data_decoder *decoder, uint8_t c, struct span *chunk)
 			return false;
 		}
 		*chunk = SPAN_LIT("\r\n");
-		decoder->state = DATA_LINE_START;
+		end_line(decoder);
 		return true;
 	case DATA_DOT:
 		decoder->state = c == '\r' ? DATA_DOT_CR : DATA_LINE;
@@ -186,10 +217,40 @@ data_decode(struct data_decoder *decoder, struct span *in, struct span *chunk)
 	return DATA_MORE;
 }
 
+enum data_status
+data_decode_last(struct data_decoder *decoder, struct span *chunk)
+{
+	assert(decoder->is_chunked);
+	*chunk = SPAN_NONE;
+	if (decoder->state == DATA_CR) {
+		*chunk = take_fault(decoder, '\r');
+	} else if (decoder->state == DATA_LINE) {
+		*chunk = SPAN_LIT("\r\n");
+		decoder->state = DATA_LINE_START;
+	} else {
+		decoder->state = DATA_ENDED;
+		return DATA_END;
+	}
+	decoder->octets += chunk->n;
+	return DATA_CHUNK;
+}
+
 void
 data_encoder_init(struct data_encoder *encoder)
 {
 	*encoder = (struct data_encoder){ .state = DATA_LINE_START };
+}
+
+void
+data_encoder_init_chunk(struct data_encoder *encoder, uint64_t octets,
+			bool is_binary)
+{
+	*encoder = (struct data_encoder){
+		.state = DATA_LINE_START,
+		.is_chunk = true,
+		.is_binary = is_binary,
+		.announced = octets,
+	};
 }
 
 /* Follow chunk from *state on and count the dots to be doubled; false if it is
@@ -245,13 +306,17 @@ bool
 data_encode(struct data_encoder *encoder, struct span chunk, struct buf *out)
 {
 	enum data_state state = encoder->state;
-	size_t dots;
+	size_t dots = 0;
 	uint8_t *to;
 
 	assert(state == DATA_LINE_START || state == DATA_LINE ||
 	       state == DATA_CR);
-	if (!count_dots(chunk, &state, &dots))
+	if (encoder->is_chunk && chunk.n > encoder->announced - encoder->octets)
 		return false;
+	if (!encoder->is_binary && !count_dots(chunk, &state, &dots))
+		return false;
+	if (encoder->is_chunk)
+		dots = 0;
 	to = buf_reserve(out, chunk.n + dots);
 	if (to == NULL)
 		return false;
@@ -265,8 +330,10 @@ data_encode(struct data_encoder *encoder, struct span chunk, struct buf *out)
 bool
 data_encode_end(struct data_encoder *encoder, struct buf *out)
 {
-	if (encoder->state != DATA_LINE_START ||
-	    !buf_append(out, SPAN_LIT(".\r\n")))
+	if (encoder->state != DATA_LINE_START)
+		return false;
+	if (encoder->is_chunk ? encoder->octets != encoder->announced
+			      : !buf_append(out, SPAN_LIT(".\r\n")))
 		return false;
 	encoder->state = DATA_ENDED;
 	return true;

@@ -18,6 +18,13 @@
  * The encoder takes clean lines only (CR LF or nothing): a fault in what it
  * is given is ours, and it refuses.
  *
+ * By BDAT (RFC 3030) a message comes in chunks, without dots and without an
+ * end of its own: octets as they are. The same rule holds for them, across the
+ * borders of chunks, which mean nothing. A last line without its CR LF gets
+ * one: it is part of the message then, judged as it is delivered. With
+ * BODY=BINARYMIME the rule holds up to the first empty line, where the body
+ * begins; the body is whatever it is.
+ *
  * Neither keeps octets: chunks given out borrow from the input or are
  * constants.
  */
@@ -44,8 +51,12 @@ enum data_fault {
 struct data_decoder {
 	enum data_state state;
 	bool is_normalising;
-	unsigned faults; /* bits of enum data_fault */
-	uint64_t octets; /* of the message, given out so far */
+	bool is_chunked;  /* no dots, no end */
+	bool is_binary;   /* only the header is lines */
+	bool is_in_body;  /* of a binary message */
+	bool is_cr_first; /* the CR of DATA_CR is its line's first octet */
+	unsigned faults;  /* bits of enum data_fault */
+	uint64_t octets;  /* of the message, given out so far */
 };
 
 enum data_status { DATA_MORE, DATA_CHUNK, DATA_END };
@@ -61,25 +72,45 @@ void data_decoder_init(struct data_decoder *decoder, bool is_normalising);
 enum data_status data_decode(struct data_decoder *decoder, struct span *in,
 			     struct span *chunk);
 
+/* The same for a message that comes by BDAT. Its chunks are shown one behind
+ * the other; data_decode() never gives DATA_END. */
+void data_decoder_init_chunks(struct data_decoder *decoder, bool is_normalising,
+			      bool is_binary);
+
+/* All chunks are there. DATA_CHUNK: *chunk is what they lacked, or were still
+ * owed, call again. DATA_END: that was all. */
+enum data_status data_decode_last(struct data_decoder *decoder,
+				  struct span *chunk);
+
 struct data_encoder {
 	enum data_state state; /* LINE_START, LINE, CR or ENDED */
+	bool is_chunk;         /* octets as they are, and no end */
+	bool is_binary;        /* … which need not be lines */
+	uint64_t announced;    /* octets of the chunk */
 	uint64_t octets;       /* of the message, taken in so far */
 };
 
 /* An encoder at the start of the data (a zeroed one is ready too). */
 void data_encoder_init(struct data_encoder *encoder);
 
+/* An encoder for one chunk of so many octets, all of a message, behind its
+ * "BDAT octets LAST". */
+void data_encoder_init_chunk(struct data_encoder *encoder, uint64_t octets,
+			     bool is_binary);
+
 /*
  * Append the wire form of chunk. False, and nothing appended, if it does not
  * fit (at most DATA_ENCODED_MAX(chunk.n) octets are needed) or the chunk holds
- * NUL, a bare CR or a bare LF. A CR at its end is held against the next one.
+ * NUL, a bare CR or a bare LF, or is more than was announced. A CR at its end
+ * is held against the next one.
  */
 #define DATA_ENCODED_MAX(n) ((n) + (n) / 3 + 2)
 bool data_encode(struct data_encoder *encoder, struct span chunk,
 		 struct buf *out);
 
 /* Append the end of data. False if it does not fit, or the message's last
- * line has no CR LF. After true the encoder takes nothing more. */
+ * line has no CR LF, or octets that were announced are missing. After true the
+ * encoder takes nothing more. */
 bool data_encode_end(struct data_encoder *encoder, struct buf *out);
 
 #endif

@@ -107,6 +107,8 @@ ehlo_parse(const struct reply *reply, struct ehlo *ehlo)
 		return;
 	for (size_t i = 1; i < reply->lines; i++)
 		line_parse(reply->line[i], ehlo);
+	if ((ehlo->extensions & EXTENSION_BIT(EXTENSION_CHUNKING)) == 0)
+		ehlo->extensions &= ~EXTENSION_BIT(EXTENSION_BINARYMIME);
 }
 
 /* The tighter of two limits, where 0 is none. */
@@ -193,4 +195,16 @@ extension_has_parameter(unsigned extensions, bool is_rcpt, struct span keyword)
 		    has_word(is_rcpt ? rows[i].rcpt : rows[i].mail, keyword))
 			return true;
 	return false;
+}
+
+unsigned
+extension_of_body(struct span value)
+{
+	if (span_equal_nocase(value, SPAN_LIT("7BIT")) ||
+	    span_equal_nocase(value, SPAN_LIT("8BITMIME")))
+		return EXTENSION_BIT(EXTENSION_8BITMIME);
+	if (span_equal_nocase(value, SPAN_LIT("BINARYMIME")))
+		return EXTENSION_BIT(EXTENSION_BINARYMIME) |
+		       EXTENSION_BIT(EXTENSION_CHUNKING);
+	return 0;
 }

@@ -8,7 +8,9 @@
  * that belongs to no offered keyword is answered 555 5.5.4: an extension that
  * the gate does not understand could bypass what it judges.
  *
- * RFC 5321 4.1.1.1, 1870, 2034, 2920, 3461, 6152, 6531.
+ * BODY belongs to two of them: extension_of_body() says to which.
+ *
+ * RFC 5321 4.1.1.1, 1870, 2034, 2920, 3030, 3461, 6152, 6531.
  */
 #ifndef SMTP_EXTENSION_H
 #define SMTP_EXTENSION_H
@@ -20,7 +22,9 @@
 #define EXTENSIONS(X)                                               \
 	X(PIPELINING, "PIPELINING", OFFER, "", "")                  \
 	X(SIZE, "SIZE", OFFER, "SIZE", "")                          \
+	X(CHUNKING, "CHUNKING", OFFER, "", "")                      \
 	X(8BITMIME, "8BITMIME", PASS, "BODY", "")                   \
+	X(BINARYMIME, "BINARYMIME", PASS, "BODY", "")               \
 	X(ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES", PASS, "", "") \
 	X(SMTPUTF8, "SMTPUTF8", PASS, "SMTPUTF8", "")               \
 	X(DSN, "DSN", PASS, "RET ENVID", "NOTIFY ORCPT")            \
@@ -65,7 +69,8 @@ struct ehlo {
 };
 
 /* Read the keywords of a 250 reply to EHLO; lines it does not know, or
- * cannot read, are not offered. A HELO reply gives none. */
+ * cannot read, are not offered, nor is BINARYMIME without CHUNKING (RFC 3030
+ * 3). A HELO reply gives none. */
 void ehlo_parse(const struct reply *reply, struct ehlo *ehlo);
 
 /* What we may offer in front of a backend that offers theirs: OFFER rows,
@@ -88,5 +93,9 @@ bool ehlo_format(const struct ehlo *ehlo, struct span name, struct buf *buf);
  * among those offered. */
 bool extension_has_parameter(unsigned extensions, bool is_rcpt,
 			     struct span keyword);
+
+/* The bits of what a value of BODY= needs; 0 if there is no such value. RFC
+ * 6152 2, RFC 3030 3: binary octets can come by CHUNKING only. */
+unsigned extension_of_body(struct span value);
 
 #endif

@@ -24,6 +24,7 @@ TURN(sender, SENDER, 0, NULL, NULL);
 TURN(recipient, RECIPIENT, 0, NULL, NULL);
 TURN(content, CONTENT, 354, NULL, "End data with <CR><LF>.<CR><LF>");
 TURN(secure, SECURE, 220, "2.0.0", "Ready to start TLS");
+TURN(chunk, CHUNK, 0, NULL, NULL);
 TURN(reset, RESET, 250, "2.0.0", "Ok");
 TURN(identity, IDENTITY, 0, NULL, NULL);
 TURN(quit, CLOSE, 221, "2.0.0", "Bye");
@@ -31,7 +32,7 @@ TURN(quit, CLOSE, 221, "2.0.0", "Bye");
 /* Answers of our own. */
 TURN(ok, ANSWER, 250, "2.0.0", "Ok");
 TURN(help, ANSWER, 214, "2.0.0",
-     "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+     "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 /* RFC 5321 3.5.3: we do not know, and would not tell. */
 TURN(no_verify, ANSWER, 252, "2.5.0",
      "Cannot verify the user; RCPT is the way to ask");
@@ -42,6 +43,18 @@ TURN(no_mail, ANSWER, 503, "5.5.1", "Need MAIL first");
 TURN(nested_mail, ANSWER, 503, "5.5.1", "Nested MAIL");
 TURN(in_mail, ANSWER, 503, "5.5.1", "Not while a mail is under way");
 TURN(no_recipients, ANSWER, 554, "5.5.1", "No valid recipients");
+TURN(in_chunks, ANSWER, 503, "5.5.1", "Not between BDAT and BDAT LAST");
+TURN(no_binary_data, ANSWER, 503, "5.5.1", "BINARYMIME comes by BDAT only");
+
+/* The same for a BDAT, whose octets come all the same. */
+TURN(chunk_no_hello, SWALLOW, 503, "5.5.1", "Send EHLO first");
+TURN(chunk_needs_tls, SWALLOW, 530, "5.7.0",
+     "Must issue a STARTTLS command first");
+TURN(chunk_no_mail, SWALLOW, 503, "5.5.1", "Need MAIL first");
+TURN(chunk_no_recipients, SWALLOW, 554, "5.5.1", "No valid recipients");
+TURN(chunk_too_large, SWALLOW, 552, "5.3.4", "Message size exceeds the limit");
+TURN(chunk_far_too_large, CLOSE, 552, "5.3.4",
+     "Chunk is far larger than we take");
 
 /* The command is not for this client. RFC 5321 4.2.4. */
 TURN(not_offered, ANSWER, 502, "5.5.1", "Command not implemented");
@@ -57,6 +70,7 @@ TURN(bad_domain, ANSWER, 501, "5.5.2", "Not a host name");
 TURN(bad_reverse, ANSWER, 501, "5.1.7", "Bad sender address syntax");
 TURN(bad_forward, ANSWER, 501, "5.1.3", "Bad recipient address syntax");
 TURN(bad_parameter, ANSWER, 501, "5.5.4", "Bad parameter syntax");
+TURN(bad_chunk, CLOSE, 501, "5.5.4", "Chunk size that cannot be read");
 TURN(bad_value, ANSWER, 501, "5.5.4", "Bad parameter value");
 
 /* A parameter or an address cannot be taken. */
@@ -87,12 +101,12 @@ parameters_refuse(const struct server *server, const struct command *command)
 	return NULL;
 }
 
-/* RFC 6152 2 */
 static bool
-body_is_good(const struct parameter *body)
+body_is_good(const struct server *server, const struct parameter *body)
 {
-	return span_equal_nocase(body->value, SPAN_LIT("7BIT")) ||
-	       span_equal_nocase(body->value, SPAN_LIT("8BITMIME"));
+	unsigned needed = extension_of_body(body->value);
+
+	return needed != 0 && (needed & ~server->offered.extensions) == 0;
 }
 
 /* RFC 1870 6: up to 20 digits, which is more than we can count. */
@@ -131,7 +145,7 @@ sender_refuse(const struct server *server, const struct command *command)
 
 	if (refused != NULL)
 		return refused;
-	if (body != NULL && !body_is_good(body))
+	if (body != NULL && !body_is_good(server, body))
 		return &bad_value;
 	if (size != NULL && !size_parse(size, &octets))
 		return &bad_value;
@@ -142,6 +156,46 @@ sender_refuse(const struct server *server, const struct command *command)
 		return &too_large;
 	if (command->path.is_utf8 && utf8 == NULL) /* RFC 6531 3.5 */
 		return &no_utf8;
+	return NULL;
+}
+
+/* RFC 3030 3 */
+static const struct server_turn *
+content_refuse(const struct server *server, const struct command *command)
+{
+	(void)command;
+	return server->is_sender_binary ? &no_binary_data : NULL;
+}
+
+/* The octets of chunks so far, with those of this one. */
+static uint64_t
+chunks_size(const struct server *server, const struct command *command)
+{
+	uint64_t size;
+
+	if (__builtin_add_overflow(server->chunked, command->chunk, &size))
+		return UINT64_MAX;
+	return size;
+}
+
+static const struct server_turn *
+chunk_refuse(const struct server *server, const struct command *command)
+{
+	uint64_t size_max = server->limits.size_max;
+	uint64_t size = chunks_size(server, command);
+
+	/* Not to be read to its end, whatever becomes of it. */
+	if (is_over(command->chunk / 2, size_max))
+		return &chunk_far_too_large;
+	if (server->requires_tls && !server->is_secured)
+		return &chunk_needs_tls;
+	if (server->state < SERVER_RCPT)
+		return NULL; /* refused anyway */
+	if ((server->offered.extensions & EXTENSION_BIT(EXTENSION_CHUNKING)) ==
+	    0)
+		return &chunk_no_hello;
+	if (is_over(size, size_max) || is_over(size, server->offered.size_max))
+		return &chunk_too_large;
 	return NULL;
 }
 
@@ -192,24 +246,31 @@ static bool
 is_for_tls_only(enum verb verb)
 {
 	return verb == VERB_MAIL || verb == VERB_RCPT || verb == VERB_DATA ||
-	       verb == VERB_BDAT || verb == VERB_AUTH || verb == VERB_VRFY ||
-	       verb == VERB_EXPN || verb == VERB_ETRN;
+	       verb == VERB_AUTH || verb == VERB_VRFY || verb == VERB_EXPN ||
+	       verb == VERB_ETRN;
 }
 
 /* clang-format off */
-#define ALWAYS(turn) { turn, turn, turn, turn }
+#define ALWAYS(turn) { turn, turn, turn, turn, turn }
 
 static const struct row rows[VERB_COUNT] = {
-	/*                    CONNECTED  GREETED   MAIL            RCPT */
+	/*                    CONNECTED  GREETED   MAIL            RCPT
+	 *                                                         CHUNKS */
 	[VERB_UNKNOWN]  = { ALWAYS(&unknown), NULL },
 	[VERB_HELO]     = { ALWAYS(&greet), NULL },
 	[VERB_EHLO]     = { ALWAYS(&greet), NULL },
-	[VERB_MAIL]     = { { &no_hello, &sender,  &nested_mail,   &nested_mail },
+	[VERB_MAIL]     = { { &no_hello, &sender,  &nested_mail,   &nested_mail,
+			      &in_chunks },
 			    sender_refuse },
-	[VERB_RCPT]     = { { &no_hello, &no_mail, &recipient,     &recipient },
+	[VERB_RCPT]     = { { &no_hello, &no_mail, &recipient,     &recipient,
+			      &in_chunks },
 			    recipient_refuse },
-	[VERB_DATA]     = { { &no_hello, &no_mail, &no_recipients, &content },
-			    NULL },
+	[VERB_DATA]     = { { &no_hello, &no_mail, &no_recipients, &content,
+			      &in_chunks },
+			    content_refuse },
+	[VERB_BDAT]     = { { &chunk_no_hello, &chunk_no_mail,
+			      &chunk_no_recipients, &chunk, &chunk },
+			    chunk_refuse },
 	[VERB_RSET]     = { ALWAYS(&reset), NULL },
 	[VERB_NOOP]     = { ALWAYS(&ok), NULL },
 	[VERB_VRFY]     = { ALWAYS(&no_verify), NULL },
@@ -217,7 +278,6 @@ static const struct row rows[VERB_COUNT] = {
 	[VERB_QUIT]     = { ALWAYS(&quit), NULL },
 	[VERB_EXPN]     = { ALWAYS(&not_offered), NULL },
 	[VERB_STARTTLS] = { ALWAYS(&secure), secure_refuse },
-	[VERB_BDAT]     = { ALWAYS(&not_offered), NULL },
 	[VERB_AUTH]     = { ALWAYS(&not_offered), NULL },
 	[VERB_ETRN]     = { ALWAYS(&not_offered), NULL },
 	[VERB_TURN]     = { ALWAYS(&not_offered), NULL },
@@ -232,6 +292,7 @@ static const struct server_turn *const faults[] = {
 	[COMMAND_BAD_REVERSE]   = &bad_reverse,
 	[COMMAND_BAD_FORWARD]   = &bad_forward,
 	[COMMAND_BAD_PARAMETER] = &bad_parameter,
+	[COMMAND_BAD_CHUNK]     = &bad_chunk,
 };
 /* clang-format on */
 
@@ -281,6 +342,8 @@ decide(const struct server *server, enum command_line line,
 		return &too_many_errors;
 	if (line == COMMAND_BAD_OCTET)
 		return &bad_octet;
+	if (line == COMMAND_LONG_CHUNK)
+		return &bad_chunk;
 	if (line == COMMAND_TOO_LONG)
 		return &too_long;
 	return decide_command(server, fault, command);
@@ -293,9 +356,25 @@ mail_drop(struct server *server)
 	server->is_sender_pending = false;
 	server->recipients_pending = 0;
 	server->recipients = 0;
+	server->chunked = 0;
 	if (server->state != SERVER_CLOSED)
 		server->state =
 			server->is_greeted ? SERVER_GREETED : SERVER_CONNECTED;
+}
+
+/* What MAIL says about the message to come. */
+static void
+note_sender(struct server *server, const struct command *command)
+{
+	const struct parameter *body =
+		command_parameter(command, SPAN_LIT("BODY"));
+
+	server->is_sender_pending = true;
+	server->is_sender_utf8 =
+		command_parameter(command, SPAN_LIT("SMTPUTF8")) != NULL;
+	server->is_sender_binary =
+		body != NULL &&
+		span_equal_nocase(body->value, SPAN_LIT("BINARYMIME"));
 }
 
 static void
@@ -313,16 +392,21 @@ enter(struct server *server, const struct server_turn *turn,
 		server->is_hello_pending = true;
 		break;
 	case SERVER_SENDER:
-		server->is_sender_pending = true;
-		server->is_sender_utf8 =
-			command_parameter(command, SPAN_LIT("SMTPUTF8")) !=
-			NULL;
+		note_sender(server, command);
 		break;
 	case SERVER_RECIPIENT:
 		server->recipients_pending++;
 		break;
 	case SERVER_CONTENT:
 		server->state = SERVER_DATA;
+		break;
+	case SERVER_CHUNK:
+		server->chunked += command->chunk;
+		server->state = command->is_last ? SERVER_DATA : SERVER_CHUNKS;
+		break;
+	case SERVER_SWALLOW:
+		server->errors++;
+		mail_drop(server);
 		break;
 	case SERVER_SECURE:
 	case SERVER_RESET:

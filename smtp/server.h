@@ -9,15 +9,25 @@
  *
  *                 HELO/EHLO ok        MAIL ok         RCPT ok      DATA
  *    CONNECTED ---------------> GREETED -------> MAIL -------> RCPT ----> DATA
- *        any: HELO, EHLO, RSET, end of data ---> GREETED (CONNECTED if never
- *        greeted); QUIT, too many errors ------> CLOSED
+ *                                                              |           ^
+ *                                                BDAT +--------+ BDAT LAST |
+ *                                                     v                    |
+ *                                                  CHUNKS -----------------+
+ *        any: HELO, EHLO, RSET, end of data, BDAT that is refused ---> GREETED
+ *        (CONNECTED if never greeted); QUIT, too many errors --------> CLOSED
+ *
+ * Chunks (RFC 3030): once a mail has begun to come by BDAT nothing else may be
+ * done for it (503). A BDAT that is refused ends the mail: what comes of it
+ * afterwards could only be delivered with a hole. Its octets are swallowed,
+ * however wrong it was, for they are no commands; where their number cannot be
+ * read, or is beyond all measure, the session ends.
  *
  * Pipelining (RFC 2920): RCPT may follow MAIL or RCPT while these are still
  * unanswered. Every other command, and every answer of our own, waits until
  * nothing is outstanding (SERVER_WAIT: show the same command again), so that
  * replies leave in the order of the commands without a queue.
  *
- * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 3207; RFC 6531 3.4.
+ * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 3030; RFC 3207; RFC 6531 3.4.
  */
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
@@ -30,7 +40,8 @@ enum server_state {
 	SERVER_GREETED,
 	SERVER_MAIL,
 	SERVER_RCPT,
-	SERVER_DATA,
+	SERVER_CHUNKS, /* some of it came by BDAT */
+	SERVER_DATA,   /* or behind BDAT LAST */
 	SERVER_CLOSED,
 };
 
@@ -45,8 +56,11 @@ enum server_duty {
 	SERVER_SECURE,    /* send the answer (220), begin TLS; then
 			   * server_secured() */
 	SERVER_RESET,     /* drop the mail, then send the answer */
-	SERVER_IDENTITY,  /* XCLIENT from a listed peer; if it is well-formed
-			   * then server_reset() */
+	SERVER_CHUNK,    /* read so many octets; then answer, or server_end() */
+	SERVER_SWALLOW,  /* drop the mail, read so many octets to no end, then
+			  * send the answer */
+	SERVER_IDENTITY, /* XCLIENT from a listed peer; if it is well-formed
+			  * then server_reset() */
 };
 
 struct server_limits {
@@ -69,8 +83,10 @@ struct server {
 	bool is_hello_pending;  /* SERVER_HELO not reported back */
 	bool is_sender_pending; /* MAIL forwarded, not answered */
 	bool is_sender_utf8;    /* the MAIL forwarded last has SMTPUTF8 */
+	bool is_sender_binary;  /* … has BODY=BINARYMIME */
 	unsigned recipients_pending;
 	unsigned recipients; /* accepted */
+	uint64_t chunked;    /* octets of chunks announced for this mail */
 	unsigned errors;     /* answers of class 5 of our own */
 };
 
@@ -87,8 +103,8 @@ void server_init(struct server *server, const struct server_limits *limits);
  * One line. `line` says what the framing found, and is not COMMAND_MORE; for
  * COMMAND_LINE, fault and command are what command_parse() gave, else they are
  * not looked at. The state moves when the duty is reported back, except for
- * DATA, RSET and what closes. While the state is DATA or CLOSED there are no
- * commands: asserted.
+ * DATA, BDAT, RSET and what closes. While the state is DATA or CLOSED there are
+ * no commands: asserted.
  */
 struct server_turn server_step(struct server *server, enum command_line line,
 			       enum command_fault fault,

@@ -253,10 +253,20 @@ take_hello(struct sink_session *session, const struct command *command)
 }
 
 static void
+begin_chunk(struct sink_session *session, const struct server_turn *turn,
+	    const struct command *command)
+{
+	session->is_in_chunk = true;
+	session->chunk_left = command->chunk;
+	session->is_last_chunk = command->is_last;
+	session->refusal = *turn;
+}
+
+static void
 take_turn(struct sink_session *session, const struct server_turn *turn,
 	  const struct command *command)
 {
-	if (turn->code != 0)
+	if (turn->code != 0 && turn->duty != SERVER_SWALLOW)
 		answer(session, turn->code,
 		       turn->enhanced == NULL ? "" : turn->enhanced,
 		       turn->text);
@@ -278,6 +288,18 @@ take_turn(struct sink_session *session, const struct server_turn *turn,
 	case SERVER_SECURE: /* it has no certificate */
 	case SERVER_CONTENT:
 		data_decoder_init(&session->decoder, false);
+		break;
+	case SERVER_CHUNK:
+		/* The first one; an empty one before it changes nothing. */
+		if (session->server.chunked == command->chunk)
+			data_decoder_init_chunks(
+				&session->decoder, false,
+				session->server.is_sender_binary);
+		begin_chunk(session, turn, command);
+		break;
+	case SERVER_SWALLOW:
+		drop_mail(session);
+		begin_chunk(session, turn, command);
 		break;
 	case SERVER_RESET:
 		drop_mail(session);
@@ -354,6 +376,46 @@ take_content(struct sink_session *session, struct span *in)
 	return false;
 }
 
+static void
+end_chunk(struct sink_session *session)
+{
+	struct span chunk;
+
+	session->is_in_chunk = false;
+	if (session->refusal.code != 0) {
+		answer(session, session->refusal.code,
+		       session->refusal.enhanced, session->refusal.text);
+		return;
+	}
+	if (!session->is_last_chunk) {
+		answer(session, 250, "2.0.0", "Ok");
+		return;
+	}
+	while (data_decode_last(&session->decoder, &chunk) == DATA_CHUNK)
+		buf_append(&session->message, chunk);
+	end_content(session);
+}
+
+/* False if more octets are needed. */
+static bool
+take_chunk(struct sink_session *session, struct span *in)
+{
+	struct span part = *in;
+	struct span chunk;
+
+	if (part.n > session->chunk_left)
+		part = span_first(part, (size_t)session->chunk_left);
+	*in = span_after(*in, part.n);
+	session->chunk_left -= part.n;
+	while (session->refusal.code == 0 &&
+	       data_decode(&session->decoder, &part, &chunk) == DATA_CHUNK)
+		buf_append(&session->message, chunk);
+	if (session->chunk_left > 0)
+		return false;
+	end_chunk(session);
+	return true;
+}
+
 bool
 sink_session_feed(struct sink_session *session, struct span octets)
 {
@@ -366,6 +428,8 @@ sink_session_feed(struct sink_session *session, struct span octets)
 	while (goes_on && !session->is_closing) {
 		if (session->awaits_proxy)
 			goes_on = take_proxy(session, &in);
+		else if (session->is_in_chunk)
+			goes_on = take_chunk(session, &in);
 		else if (session->server.state == SERVER_DATA)
 			goes_on = take_content(session, &in);
 		else

@@ -7,8 +7,9 @@
  * of (smtp/command, data, server, reply), takes every sender and recipient,
  * and believes whoever connects: it is for trying things out.
  *
- * Offered: PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, SMTPUTF8, DSN, and
- * XCLIENT with NAME ADDR PORT PROTO HELO LOGIN.
+ * Offered: PIPELINING, SIZE, CHUNKING, 8BITMIME, BINARYMIME,
+ * ENHANCEDSTATUSCODES, SMTPUTF8, DSN, and XCLIENT with NAME ADDR PORT PROTO
+ * HELO LOGIN.
  */
 #ifndef PROXY_CTL_SINK_SESSION_H
 #define PROXY_CTL_SINK_SESSION_H
@@ -57,6 +58,10 @@ struct sink_session {
 	void *owner;
 	bool awaits_proxy; /* its header comes first */
 	bool is_closing;   /* when the output has been sent */
+	bool is_in_chunk;  /* behind a BDAT */
+	uint64_t chunk_left;
+	bool is_last_chunk;
+	struct server_turn refusal; /* of the chunk; code 0: none */
 	struct server server;
 	struct command_reader reader;
 	struct data_decoder decoder;

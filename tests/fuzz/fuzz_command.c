@@ -49,6 +49,7 @@ check_same(const struct command *a, const struct command *b)
 	assert(a->path.is_literal == b->path.is_literal);
 	assert(span_equal(a->path.local, b->path.local));
 	assert(span_equal(a->path.domain, b->path.domain));
+	assert(a->chunk == b->chunk && a->is_last == b->is_last);
 	assert(a->parameters == b->parameters);
 	for (size_t i = 0; i < a->parameters; i++) {
 		const struct parameter *one = &a->parameter[i];
@@ -65,7 +66,7 @@ is_written(enum verb verb)
 {
 	return verb == VERB_HELO || verb == VERB_EHLO || verb == VERB_MAIL ||
 	       verb == VERB_RCPT || verb == VERB_DATA || verb == VERB_RSET ||
-	       verb == VERB_QUIT;
+	       verb == VERB_BDAT || verb == VERB_QUIT;
 }
 
 /* Written anew it is one line, which means the same. */

@@ -115,7 +115,7 @@ is_stuffed(struct span wire)
 static bool
 encode(struct pieces pieces, struct buf *wire)
 {
-	struct data_encoder encoder = { DATA_LINE_START, 0 };
+	struct data_encoder encoder = { .state = DATA_LINE_START };
 	struct span piece;
 
 	while (pieces_next(&pieces, &piece)) {

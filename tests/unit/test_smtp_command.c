@@ -54,6 +54,9 @@ read_one(struct reading *reading, struct span *in)
 		return buf_append(&reading->transcript, SPAN_LIT("|"));
 	case COMMAND_TOO_LONG:
 		return buf_append(&reading->transcript, SPAN_LIT("<long>"));
+	case COMMAND_LONG_CHUNK:
+		return buf_append(&reading->transcript,
+				  SPAN_LIT("<long chunk>"));
 	case COMMAND_BAD_OCTET:
 		buf_append(&reading->transcript, SPAN_LIT("<bad>"));
 		/* For good: also when asked again. */
@@ -180,6 +183,41 @@ a_line_over_the_limit_is_swallowed(void **state)
 	buf_fini(&longest);
 }
 
+/* As much of a long BDAT as was seen tells it from others. */
+static void
+a_long_chunk_line_is_known(void **state)
+{
+	static const char *const starts[] = { "BDAT ", "bdat\t", "BDAT9" };
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(starts); i++)
+		for (size_t n = 1; n < 3; n++) {
+			struct reading whole, parts;
+			struct buf wire;
+
+			buf_init(&wire, 10000);
+			assert_true(buf_append(&wire, span_cstr(starts[i])));
+			append_times(&wire, '0', n * COMMAND_LINE_MAX);
+			assert_true(
+				buf_append(&wire, SPAN_LIT("\r\nQUIT\r\n")));
+			reading_init(&whole);
+			arrive(&whole, buf_span(&wire));
+			assert_transcript(&whole,
+					  SPAN_LIT("<long chunk>QUIT|"));
+			reading_init(&parts);
+			for (size_t at = 0; at < wire.n; at++)
+				arrive(&parts,
+				       span_first(
+					       span_after(buf_span(&wire), at),
+					       1));
+			assert_transcript(&parts,
+					  SPAN_LIT("<long chunk>QUIT|"));
+			reading_fini(&whole);
+			reading_fini(&parts);
+			buf_fini(&wire);
+		}
+}
+
 static void
 an_octet_is_bad_in_a_long_line_too(void **state)
 {
@@ -263,6 +301,11 @@ static const struct {
 	  "ORCPT=rfc822;a+40b.example\r\n" },
 	{ "DATA", VERB_DATA, "DATA\r\n" },
 	{ "data \t", VERB_DATA, "DATA\r\n" },
+	{ "BDAT 0", VERB_BDAT, "BDAT 0\r\n" },
+	{ "bdat\t 007 \t last ", VERB_BDAT, "BDAT 7 LAST\r\n" },
+	{ "BDAT 00000000000000000001", VERB_BDAT, "BDAT 1\r\n" },
+	{ "BDAT 18446744073709551615 LAST", VERB_BDAT,
+	  "BDAT 18446744073709551615 LAST\r\n" },
 	{ "RSET", VERB_RSET, "RSET\r\n" },
 	{ "QUIT", VERB_QUIT, "QUIT\r\n" },
 };
@@ -341,6 +384,19 @@ static const struct {
 	{ SPAN_LIT("RCPT FROM:<a@b.example>"), VERB_RCPT,
 	  COMMAND_BAD_ARGUMENT },
 	{ SPAN_LIT("DATA x"), VERB_DATA, COMMAND_BAD_ARGUMENT },
+	{ SPAN_LIT("BDAT"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT LAST"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT x"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT -1"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 0x1"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 1LAST"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 1 FIRST"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 1 LAST LAST"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 18446744073709551616"), VERB_BDAT, COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 99999999999999999999 LAST"), VERB_BDAT,
+	  COMMAND_BAD_CHUNK },
+	{ SPAN_LIT("BDAT 000000000000000000001"), VERB_BDAT,
+	  COMMAND_BAD_CHUNK },
 	{ SPAN_LIT("RSET x"), VERB_RSET, COMMAND_BAD_ARGUMENT },
 	{ SPAN_LIT("QUIT x"), VERB_QUIT, COMMAND_BAD_ARGUMENT },
 
@@ -611,6 +667,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_end_in_crlf_at_every_pair_of_splits),
 		cmocka_unit_test(a_line_over_the_limit_is_swallowed),
+		cmocka_unit_test(a_long_chunk_line_is_known),
 		cmocka_unit_test(an_octet_is_bad_in_a_long_line_too),
 		cmocka_unit_test(an_octet_at_a_time),
 		cmocka_unit_test(good_commands_are_written_anew),

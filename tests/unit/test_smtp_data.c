@@ -532,7 +532,7 @@ the_encoder_refuses_what_is_not_clean(void **state)
 	buf_init(&wire, 1000);
 	for (size_t i = 0; i < ROWS(unclean); i++) {
 		struct guard guard = guard_copy(unclean[i].then);
-		struct data_encoder encoder = { DATA_LINE_START, 0 };
+		struct data_encoder encoder = { .state = DATA_LINE_START };
 		struct data_encoder before;
 		size_t n;
 
@@ -558,7 +558,7 @@ data_ends_behind_a_line_only(void **state)
 	(void)state;
 	buf_init(&wire, 1000);
 	for (size_t i = 0; i < ROWS(unfinished); i++) {
-		struct data_encoder encoder = { DATA_LINE_START, 0 };
+		struct data_encoder encoder = { .state = DATA_LINE_START };
 		size_t n;
 
 		assert_true(
@@ -578,7 +578,7 @@ the_encoder_appends_all_or_nothing(void **state)
 
 	(void)state;
 	for (size_t max = 0; max <= encoded.n; max++) {
-		struct data_encoder encoder = { DATA_LINE_START, 0 };
+		struct data_encoder encoder = { .state = DATA_LINE_START };
 		struct buf wire;
 
 		buf_init(&wire, max);

@@ -42,11 +42,15 @@ static const struct {
 		   "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n"
 		   "250-SMTPUTF8\r\n250 CHUNKING\r\n"),
 	  { HAS(PIPELINING) | HAS(SIZE) | HAS(ENHANCEDSTATUSCODES) |
-		    HAS(8BITMIME) | HAS(DSN) | HAS(SMTPUTF8),
+		    HAS(8BITMIME) | HAS(DSN) | HAS(SMTPUTF8) | HAS(CHUNKING),
 	    10240000, 0 } },
 	{ SPAN_LIT("250-mx\r\n250-pipelining\r\n250 8BitMime\r\n"),
 	  { HAS(PIPELINING) | HAS(8BITMIME), 0, 0 } },
 	{ SPAN_LIT("250-mx\r\n250 \t SIZE \t 7 \r\n"), { HAS(SIZE), 7, 0 } },
+	/* RFC 3030 3: not the one without the other. */
+	{ SPAN_LIT("250-mx\r\n250-BINARYMIME\r\n250 CHUNKING\r\n"),
+	  { HAS(BINARYMIME) | HAS(CHUNKING), 0, 0 } },
+	{ SPAN_LIT("250-mx\r\n250 BINARYMIME\r\n"), { 0, 0, 0 } },
 	{ SPAN_LIT("250-mx\r\n250 SIZE\r\n"), { HAS(SIZE), 0, 0 } },
 	{ SPAN_LIT("250-mx\r\n250 SIZE 0\r\n"), { HAS(SIZE), 0, 0 } },
 	{ SPAN_LIT("250-mx\r\n250 SIZE 18446744073709551615\r\n"),
@@ -83,7 +87,7 @@ keywords_are_read(void **state)
 static void
 what_is_offered_in_front_of_a_backend(void **state)
 {
-	const unsigned own = HAS(PIPELINING) | HAS(SIZE);
+	const unsigned own = HAS(PIPELINING) | HAS(SIZE) | HAS(CHUNKING);
 	const struct ehlo nothing = { 0, 0, 0 };
 	const struct ehlo all = { EXTENSION_BIT(EXTENSION_COUNT) - 1, 0,
 				  XCLIENT_NAME };
@@ -92,7 +96,7 @@ what_is_offered_in_front_of_a_backend(void **state)
 	assert_ehlo(ehlo_offer(&nothing, 0, 0), (struct ehlo){ own, 0, 0 });
 	/* What the gate needs for itself is never offered. */
 	assert_ehlo(ehlo_offer(&all, 0, 0),
-		    (struct ehlo){ own | HAS(8BITMIME) |
+		    (struct ehlo){ own | HAS(8BITMIME) | HAS(BINARYMIME) |
 					   HAS(ENHANCEDSTATUSCODES) |
 					   HAS(SMTPUTF8) | HAS(DSN),
 				   0, 0 });
@@ -196,6 +200,8 @@ parse_undoes_format(void **state)
 	for (unsigned i = 0; i < EXTENSION_BIT(EXTENSION_COUNT); i++) {
 		unsigned attributes = i * 37 & 0xff;
 		struct ehlo ehlo = { i, 0, 0 };
+		bool is_said = (i & HAS(BINARYMIME)) == 0 ||
+			       (i & HAS(CHUNKING)) != 0;
 
 		if ((i & HAS(SIZE)) != 0)
 			ehlo.size_max = UINT64_MAX - i;
@@ -203,6 +209,8 @@ parse_undoes_format(void **state)
 			ehlo.xclient = attributes;
 		buf_reset(&buf);
 		assert_true(ehlo_format(&ehlo, SPAN_LIT("mx"), &buf));
+		if (!is_said) /* RFC 3030 3 */
+			ehlo.extensions &= ~HAS(BINARYMIME);
 		assert_ehlo(parse(buf_span(&buf)), ehlo);
 	}
 	buf_fini(&buf);

@@ -14,13 +14,15 @@ static const char *const duty_names[] = {
 	[SERVER_CLOSE] = "close",       [SERVER_HELO] = "helo",
 	[SERVER_SENDER] = "sender",     [SERVER_RECIPIENT] = "recipient",
 	[SERVER_CONTENT] = "content",   [SERVER_RESET] = "reset",
-	[SERVER_IDENTITY] = "identity",
+	[SERVER_IDENTITY] = "identity", [SERVER_CHUNK] = "chunk",
+	[SERVER_SWALLOW] = "swallow",
 };
 
 static const char *const state_names[] = {
 	[SERVER_CONNECTED] = "CONNECTED", [SERVER_GREETED] = "GREETED",
 	[SERVER_MAIL] = "MAIL",           [SERVER_RCPT] = "RCPT",
-	[SERVER_DATA] = "DATA",           [SERVER_CLOSED] = "CLOSED",
+	[SERVER_CHUNKS] = "CHUNKS",       [SERVER_DATA] = "DATA",
+	[SERVER_CLOSED] = "CLOSED",
 };
 
 static const struct server_limits limits = {
@@ -46,6 +48,8 @@ client_says(struct server *server, const char *text, char want[64])
 
 	if (strcmp(text, "(too long)") == 0)
 		line = COMMAND_TOO_LONG;
+	else if (strcmp(text, "(long chunk)") == 0)
+		line = COMMAND_LONG_CHUNK;
 	else if (strcmp(text, "(bad octet)") == 0)
 		line = COMMAND_BAD_OCTET;
 	else
@@ -157,36 +161,41 @@ a_mail_goes_its_way(void **state)
 
 /* Every verb in every state. */
 /* clang-format off */
-#define ALWAYS(want) { want, want, want, want }
+#define ALWAYS(want) { want, want, want, want, want }
 /* clang-format on */
 
 static const struct {
 	const char *line;
-	const char *want[4]; /* CONNECTED, GREETED, MAIL, RCPT */
+	const char *want[5]; /* CONNECTED, GREETED, MAIL, RCPT, CHUNKS */
 } matrix[] = {
 	{ "HELO c", ALWAYS("helo") },
 	{ "EHLO c", ALWAYS("helo") },
 	{ "MAIL FROM:<a@a>",
 	  { "answer 503 5.5.1", "sender", "answer 503 5.5.1",
-	    "answer 503 5.5.1" } },
+	    "answer 503 5.5.1", "answer 503 5.5.1" } },
 	{ "MAIL FROM:<>",
 	  { "answer 503 5.5.1", "sender", "answer 503 5.5.1",
-	    "answer 503 5.5.1" } },
+	    "answer 503 5.5.1", "answer 503 5.5.1" } },
 	{ "RCPT TO:<a@a>",
-	  { "answer 503 5.5.1", "answer 503 5.5.1", "recipient",
-	    "recipient" } },
+	  { "answer 503 5.5.1", "answer 503 5.5.1", "recipient", "recipient",
+	    "answer 503 5.5.1" } },
 	{ "DATA",
 	  { "answer 503 5.5.1", "answer 503 5.5.1", "answer 554 5.5.1",
-	    "content 354" } },
+	    "content 354", "answer 503 5.5.1" } },
 	{ "RSET", ALWAYS("reset 250 2.0.0") },
 	{ "NOOP x", ALWAYS("answer 250 2.0.0") },
 	{ "VRFY a", ALWAYS("answer 252 2.5.0") },
 	{ "HELP", ALWAYS("answer 214 2.0.0") },
 	{ "QUIT", ALWAYS("close 221 2.0.0") },
+	{ "BDAT 1",
+	  { "swallow 503 5.5.1", "swallow 503 5.5.1", "swallow 554 5.5.1",
+	    "chunk", "chunk" } },
+	{ "BDAT 0 LAST",
+	  { "swallow 503 5.5.1", "swallow 503 5.5.1", "swallow 554 5.5.1",
+	    "chunk", "chunk" } },
 	/* Known, not offered. */
 	{ "EXPN a", ALWAYS("answer 502 5.5.1") },
 	{ "STARTTLS", ALWAYS("answer 502 5.5.1") },
-	{ "BDAT 1", ALWAYS("answer 502 5.5.1") },
 	{ "AUTH PLAIN", ALWAYS("answer 502 5.5.1") },
 	{ "ETRN a", ALWAYS("answer 502 5.5.1") },
 	{ "TURN", ALWAYS("answer 502 5.5.1") },
@@ -196,33 +205,45 @@ static const struct {
 	{ "", ALWAYS("answer 500 5.5.2") },
 	{ "(too long)", ALWAYS("answer 500 5.5.2") },
 	{ "(bad octet)", ALWAYS("close 500 5.5.2") },
+	/* How much follows cannot be known, or not be read. */
+	{ "(long chunk)", ALWAYS("close 501 5.5.4") },
+	{ "BDAT", ALWAYS("close 501 5.5.4") },
+	{ "BDAT x", ALWAYS("close 501 5.5.4") },
+	{ "BDAT 1 FIRST", ALWAYS("close 501 5.5.4") },
+	{ "BDAT 2002", ALWAYS("close 552 5.3.4") },
+	{ "BDAT 18446744073709551615 LAST", ALWAYS("close 552 5.3.4") },
 	/* Faults come after order. */
 	{ "HELO", ALWAYS("answer 501 5.5.4") },
 	{ "EHLO a b", ALWAYS("answer 501 5.5.2") },
 	{ "MAIL <a@a>",
 	  { "answer 503 5.5.1", "answer 501 5.5.4", "answer 503 5.5.1",
-	    "answer 503 5.5.1" } },
+	    "answer 503 5.5.1", "answer 503 5.5.1" } },
 	{ "MAIL FROM:a@a",
 	  { "answer 503 5.5.1", "answer 501 5.1.7", "answer 503 5.5.1",
-	    "answer 503 5.5.1" } },
+	    "answer 503 5.5.1", "answer 503 5.5.1" } },
 	{ "MAIL FROM:<a@a> SIZE=1 SIZE=1",
 	  { "answer 503 5.5.1", "answer 501 5.5.4", "answer 503 5.5.1",
-	    "answer 503 5.5.1" } },
+	    "answer 503 5.5.1", "answer 503 5.5.1" } },
 	{ "RCPT TO:<>",
 	  { "answer 503 5.5.1", "answer 503 5.5.1", "answer 501 5.1.3",
-	    "answer 501 5.1.3" } },
+	    "answer 501 5.1.3", "answer 503 5.5.1" } },
 	{ "DATA x",
 	  { "answer 503 5.5.1", "answer 503 5.5.1", "answer 554 5.5.1",
-	    "answer 501 5.5.4" } },
+	    "answer 501 5.5.4", "answer 503 5.5.1" } },
 	{ "RSET x", ALWAYS("answer 501 5.5.4") },
 	{ "QUIT x", ALWAYS("answer 501 5.5.4") },
 };
 
-static const struct step preludes[4][7] = {
+static const struct step preludes[5][8] = {
 	[SERVER_CONNECTED] = { END },
 	[SERVER_GREETED] = { GREETING, END },
 	[SERVER_MAIL] = { GREETING, SENDER, END },
 	[SERVER_RCPT] = { GREETING, SENDER, RECIPIENT, END },
+	[SERVER_CHUNKS] = { GREETING,
+			    SENDER,
+			    RECIPIENT,
+			    { "C: BDAT 1", "chunk" },
+			    END },
 };
 
 static void
@@ -230,7 +251,7 @@ each_verb_has_its_states(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ROWS(matrix); i++) {
-		for (size_t from = 0; from < 4; from++) {
+		for (size_t from = 0; from < 5; from++) {
 			struct server server;
 			char got[64];
 
@@ -264,8 +285,8 @@ static const struct {
 	{ "MAIL FROM:<a@a> SIZE", "answer 501 5.5.4", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> BODY=7BIT", "sender", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> body=8bitmime", "sender", "answer 555 5.5.4" },
-	{ "MAIL FROM:<a@a> BODY=BINARYMIME", "answer 501 5.5.4",
-	  "answer 555 5.5.4" },
+	{ "MAIL FROM:<a@a> BODY=BinaryMIME", "sender", "answer 555 5.5.4" },
+	{ "MAIL FROM:<a@a> BODY=9BIT", "answer 501 5.5.4", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> BODY", "answer 501 5.5.4", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> SMTPUTF8", "sender", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> SMTPUTF8=1", "answer 501 5.5.4",
@@ -614,6 +635,141 @@ data_begins_with_the_answer(void **state)
 
 /* Once closed it stays so, whatever is still reported. */
 static void
+a_mail_comes_in_chunks(void **state)
+{
+	static const struct step script[] = {
+		GREETING,
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 400", "chunk" },
+		{ "C: NOOP", "answer 250 2.0.0" },
+		{ "C: BDAT 0", "chunk" },
+		{ "C: BDAT 500 LAST", "chunk" },
+		{ "S: end", "GREETED" },
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 900 LAST", "chunk" },
+		{ "S: end", "GREETED" },
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 10", "chunk" },
+		{ "C: RSET", "reset 250 2.0.0" },
+		{ "C: BDAT 10 LAST", "swallow 503 5.5.1" },
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 900 LAST", "chunk" },
+		END,
+	};
+
+	(void)state;
+	play_anew(script);
+}
+
+/* Whatever was wrong with a chunk, the mail is over. */
+static void
+a_refused_chunk_ends_the_mail(void **state)
+{
+	static const struct step script[] = {
+		GREETING,
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 400", "chunk" },
+		{ "C: BDAT 501", "swallow 552 5.3.4" },
+		{ "C: BDAT 1 LAST", "swallow 503 5.5.1" },
+		{ "C: RCPT TO:<b@b>", "answer 503 5.5.1" },
+		SENDER,
+		{ "C: BDAT 1", "swallow 554 5.5.1" },
+		{ "C: RCPT TO:<b@b>", "answer 503 5.5.1" },
+		END,
+	};
+	struct server_limits none = { 0 };
+	struct server server;
+	char got[64];
+
+	(void)state;
+	play_anew(script);
+	/* Without a limit of ours theirs holds, and the sum is no small number
+	 * because it is too large to be counted. */
+	server_init(&server, &none);
+	play(&server, preludes[SERVER_CHUNKS]);
+	client_says(&server, "BDAT 18446744073709551615", got);
+	assert_string_equal(got, "swallow 552 5.3.4");
+}
+
+static void
+chunks_wait_for_the_recipients(void **state)
+{
+	static const struct step script[] = {
+		GREETING,
+		{ "C: MAIL FROM:<a@a>", "sender" },
+		{ "C: RCPT TO:<b@b>", "recipient" },
+		{ "C: BDAT 1", "wait" },
+		{ "S: sender 250", "MAIL" },
+		{ "C: BDAT 1", "wait" },
+		{ "S: recipient 250", "RCPT" },
+		{ "C: BDAT 1", "chunk" },
+		{ "C: RSET", "reset 250 2.0.0" },
+		{ "C: MAIL FROM:<a@a>", "sender" },
+		{ "C: RCPT TO:<b@b>", "recipient" },
+		{ "S: sender 250", "MAIL" },
+		{ "S: recipient 550", "MAIL" },
+		{ "C: BDAT 1", "swallow 554 5.5.1" },
+		END,
+	};
+
+	(void)state;
+	play_anew(script);
+}
+
+static void
+binary_mail_comes_in_chunks_only(void **state)
+{
+	static const struct step script[] = {
+		GREETING,
+		{ "C: MAIL FROM:<a@a> BODY=BINARYMIME", "sender" },
+		{ "S: sender 250", "MAIL" },
+		RECIPIENT,
+		{ "C: DATA", "answer 503 5.5.1" },
+		{ "C: BDAT 1 LAST", "chunk" },
+		{ "S: end", "GREETED" },
+		SENDER,
+		RECIPIENT,
+		{ "C: DATA", "content 354" },
+		END,
+	};
+
+	(void)state;
+	play_anew(script);
+}
+
+/* RFC 3030 3: who does not take it was not promised it. */
+static void
+chunks_need_ehlo_and_binary_an_offer(void **state)
+{
+	static const struct step after_helo[] = {
+		{ "C: HELO client.example", "helo" },
+		{ "S: helo 250", "GREETED" },
+		SENDER,
+		RECIPIENT,
+		{ "C: BDAT 1", "swallow 503 5.5.1" },
+		END,
+	};
+	const struct ehlo text = {
+		.extensions = EXTENSION_BIT(EXTENSION_8BITMIME),
+	};
+	struct server server;
+	char got[64];
+
+	(void)state;
+	play_anew(after_helo);
+	server_init(&server, &limits);
+	client_says(&server, "EHLO c", got);
+	server_greeted(&server, true, 250, &text);
+	client_says(&server, "MAIL FROM:<a@a> BODY=BINARYMIME", got);
+	assert_string_equal(got, "answer 501 5.5.4");
+}
+
+static void
 closed_is_the_end(void **state)
 {
 	struct server server;
@@ -675,6 +831,11 @@ main(void)
 		cmocka_unit_test(no_limit_is_no_limit),
 		cmocka_unit_test(xclient_is_for_listed_peers),
 		cmocka_unit_test(data_begins_with_the_answer),
+		cmocka_unit_test(a_mail_comes_in_chunks),
+		cmocka_unit_test(a_refused_chunk_ends_the_mail),
+		cmocka_unit_test(chunks_wait_for_the_recipients),
+		cmocka_unit_test(binary_mail_comes_in_chunks_only),
+		cmocka_unit_test(chunks_need_ehlo_and_binary_an_offer),
 		cmocka_unit_test(closed_is_the_end),
 		cmocka_unit_test(help_names_the_verbs_of_the_table),
 	};
