@@ -8,6 +8,15 @@
 
 #define TEXT_MAX (8u << 20)
 
+static void
+end_of_data(struct stage *stage)
+{
+	stage->data_ends++;
+	stage->is_reply_due = stage->is_line_due = true;
+	stage->is_taken = stage->has_arrived = false;
+	stage->handed = 0;
+}
+
 /* The reply is the one that the verdict line has. What the line shows in
  * another form (several lines, escapes) is compared by its code. */
 static void
@@ -38,12 +47,31 @@ bystander_end(struct stage *stage)
 	stage->data_ends--;
 }
 
+/* A BDAT LAST, all said, that must be taken: the end of data, once all before
+ * it is answered. */
+static void
+see_last_chunk(struct stage *stage)
+{
+	const struct conf *conf = stage->props.conf;
+
+	if (stage->is_reply_due ||
+	    !saying_take(&stage->saying, &stage->party[SIDE_CLIENT].letter,
+			 conf->message_size_max, conf->is_normalising))
+		return;
+	end_of_data(stage);
+}
+
 /* The end of data was answered: was the answer earned? */
 static void
 judge_answer(struct stage *stage, struct span line)
 {
 	if (span_starts(line, SPAN_LIT("421")))
 		bystander_end(stage);
+	else
+		see_last_chunk(stage);
+	if (!stage->is_reply_due && saying_is_last(&stage->saying) &&
+	    line.p[0] == '2')
+		stage_fail(stage, "2xx to a BDAT LAST that had to be refused");
 	if (!stage->is_reply_due)
 		return;
 	if (stage->is_line_due)
@@ -69,11 +97,14 @@ client_heard(struct stage *stage, struct span line)
 	bool is_last = line.n >= 4 && line.p[3] == ' ';
 
 	stage->is_continued |= !is_last;
-	if (!is_last)
+	if (!is_last) {
+		saying_reply(&stage->saying, line);
 		return;
+	}
 	if (span_starts(line, SPAN_LIT("354")))
 		letter_open(&stage->party[SIDE_CLIENT].letter);
 	judge_answer(stage, line);
+	saying_reply(&stage->saying, line);
 	stage->is_continued = false;
 }
 
@@ -85,7 +116,8 @@ compare_letters(struct stage *stage, const struct party *party)
 	const struct letter *sent = &stage->party[SIDE_CLIENT].letter;
 	const char *reason;
 
-	if (!sent->has_ended) {
+	see_last_chunk(stage);
+	if (!sent->has_ended || !stage->is_reply_due) {
 		stage_fail(stage, "the backend got a message before the client "
 				  "had ended it");
 		return;
@@ -167,6 +199,34 @@ follow_replies(struct stage *stage, enum session_side side, struct span octets)
 }
 
 static void
+end_letter(struct stage *stage, struct party *party)
+{
+	party->is_final_asked = true;
+	compare_letters(stage, party);
+}
+
+/* Whether the line is a BDAT, of which the gate sends only the last. */
+static bool
+open_chunk(struct stage *stage, struct party *party, struct span line)
+{
+	struct span size = span_after(line, 5);
+	uint64_t octets;
+
+	if (!span_starts(line, SPAN_LIT("BDAT ")))
+		return false;
+	size = span_first(size, span_find(size, ' '));
+	if (!span_u64(size, &octets) ||
+	    !span_equal(span_after(line, 5 + size.n), SPAN_LIT(" LAST\r\n"))) {
+		stage_fail(stage, "a BDAT that is not the whole message");
+		return true;
+	}
+	letter_open_chunk(&party->letter, octets);
+	if (octets == 0)
+		end_letter(stage, party);
+	return true;
+}
+
+static void
 follow_commands(struct stage *stage, enum session_side side, struct span octets)
 {
 	struct party *party = &stage->party[side];
@@ -179,16 +239,37 @@ follow_commands(struct stage *stage, enum session_side side, struct span octets)
 				octets, letter_take(&party->letter, octets));
 			if (!party->letter.has_ended)
 				return;
-			party->is_final_asked = true;
-			compare_letters(stage, party);
+			end_letter(stage, party);
 			continue;
 		}
 		line = take_line(&party->command, &octets);
 		if (line.n == 0)
 			return;
+		if (open_chunk(stage, party, line)) {
+			buf_reset(&party->command);
+			continue;
+		}
 		party->is_data_asked |= span_equal(line, SPAN_LIT("DATA\r\n"));
 		buf_reset(&party->command);
 	}
+}
+
+static size_t
+follow_letter(struct stage *stage, struct span octets)
+{
+	struct letter *letter = &stage->party[SIDE_CLIENT].letter;
+	size_t n = letter_take(letter, octets);
+
+	if (!letter->has_ended)
+		return n;
+	if (stage->props.conf->is_normalising)
+		letter_normalise(letter);
+	/* Of one that is far too large the end is never read. */
+	if (letter->message.n > 2 * stage->props.conf->message_size_max)
+		return n;
+	end_of_data(stage);
+	saying_end_of_data(&stage->saying);
+	return n;
 }
 
 static void
@@ -196,20 +277,9 @@ follow_client(struct stage *stage, struct span octets)
 {
 	struct letter *letter = &stage->party[SIDE_CLIENT].letter;
 
-	if (!letter->is_open)
-		return;
-	letter_take(letter, octets);
-	if (!letter->has_ended)
-		return;
-	if (stage->props.conf->is_normalising)
-		letter_normalise(letter);
-	/* Of one that is far too large the end is never read. */
-	if (letter->message.n > 2 * stage->props.conf->message_size_max)
-		return;
-	stage->data_ends++;
-	stage->is_reply_due = stage->is_line_due = true;
-	stage->is_taken = stage->has_arrived = false;
-	stage->handed = 0;
+	while (octets.n > 0 && letter->is_open)
+		octets = span_after(octets, follow_letter(stage, octets));
+	saying_octets(&stage->saying, octets);
 }
 
 /* --- verdict lines --- */
@@ -340,10 +410,11 @@ check_action(struct stage *stage)
 void
 bystander_verdict(struct stage *stage, struct span line)
 {
-	struct span message =
-		buf_span(&stage->party[SIDE_CLIENT].letter.message);
+	struct span message;
 	char size[24];
 
+	see_last_chunk(stage);
+	message = buf_span(&stage->party[SIDE_CLIENT].letter.message);
 	buf_reset(&stage->promised);
 	jsonpath_find(line, SPAN_LIT("reply"), &stage->promised);
 	if (line.n == 0 || span_find(line, '\n') != line.n - 1 ||

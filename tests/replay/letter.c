@@ -28,7 +28,30 @@ letter_open(struct letter *letter)
 	buf_reset(&letter->message);
 	letter->is_open = true;
 	letter->has_ended = false;
+	letter->is_chunk = false;
 	letter->number++;
+}
+
+void
+letter_open_chunk(struct letter *letter, uint64_t octets)
+{
+	letter_open(letter);
+	letter->is_chunk = true;
+	letter->left = octets;
+	letter->is_open = octets > 0;
+	letter->has_ended = octets == 0;
+}
+
+static size_t
+take_chunk(struct letter *letter, struct span octets)
+{
+	size_t n = octets.n < letter->left ? octets.n : (size_t)letter->left;
+
+	buf_append(&letter->message, span_first(octets, n));
+	letter->left -= n;
+	letter->is_open = letter->left > 0;
+	letter->has_ended = letter->left == 0;
+	return n;
 }
 
 /* The length of the first line with its CR LF; all of it where there is
@@ -81,6 +104,8 @@ letter_take(struct letter *letter, struct span octets)
 	struct span left = octets;
 
 	assert(letter->is_open);
+	if (letter->is_chunk)
+		return take_chunk(letter, octets);
 	while (left.n > 0) {
 		size_t n = span_find(left, '\n');
 		bool is_line = n < left.n;
@@ -121,6 +146,53 @@ letter_normalise(struct letter *letter)
 	assert(!to.has_overflowed);
 	buf_swap(&letter->message, &to);
 	buf_fini(&to);
+}
+
+/* Where the body begins; all of it where nothing is empty. With lenient line
+ * ends a bare LF ends a line as well. */
+static size_t
+header_length(struct span text, bool is_lenient)
+{
+	size_t at = 0;
+
+	while (at < text.n) {
+		struct span rest = span_after(text, at);
+		size_t n = is_lenient ? span_find(rest, '\n') + 1
+				      : line_length(rest);
+
+		n = n < rest.n ? n : rest.n;
+		at += n;
+		if ((n == 2 && rest.p[0] == '\r' && rest.p[1] == '\n') ||
+		    (is_lenient && n == 1 && rest.p[0] == '\n'))
+			return at;
+	}
+	return text.n + 1;
+}
+
+void
+letter_end_chunks(struct letter *letter, bool is_binary, bool is_normalising)
+{
+	struct span all = buf_span(&letter->message);
+	size_t header =
+		is_binary ? header_length(all, is_normalising) : all.n + 1;
+	bool has_body = header <= all.n;
+	struct buf body;
+
+	buf_init(&body, WIRE_MAX);
+	if (has_body) {
+		buf_append(&body, span_after(all, header));
+		letter->message.n = header;
+	}
+	if (is_normalising)
+		letter_normalise(letter);
+	all = buf_span(&letter->message);
+	if (!has_body && all.n > 0 &&
+	    (all.n < 2 || memcmp(all.p + all.n - 2, "\r\n", 2) != 0))
+		buf_append(&letter->message, SPAN_LIT("\r\n"));
+	buf_append(&letter->message, buf_span(&body));
+	buf_fini(&body);
+	letter->is_open = false;
+	letter->has_ended = true;
 }
 
 struct span

@@ -4,7 +4,8 @@
  *
  * The gate's own decoder, header index and composer are what is under test, so
  * nothing of them is used here: the wire is cut at the first CR LF . CR LF,
- * dots are unstuffed, and fields are told apart, in the plainest way.
+ * dots are unstuffed, and fields are told apart, in the plainest way. What
+ * comes by BDAT is counted.
  */
 #ifndef TESTS_REPLAY_LETTER_H
 #define TESTS_REPLAY_LETTER_H
@@ -18,6 +19,8 @@ struct letter {
 	struct buf message; /* once it has ended */
 	bool is_open;
 	bool has_ended;
+	bool is_chunk; /* left octets are to come, and no end of data */
+	uint64_t left;
 	unsigned number; /* how many were opened */
 };
 
@@ -27,12 +30,20 @@ void letter_fini(struct letter *letter);
 /* 354 was said: empty, and open. */
 void letter_open(struct letter *letter);
 
+/* "BDAT octets LAST" was said. */
+void letter_open_chunk(struct letter *letter, uint64_t octets);
+
 /* Octets of the wire; how many of them belong to it. */
 size_t letter_take(struct letter *letter, struct span octets);
 
 /* The message as line-endings = normalise makes it: CR LF for a bare LF, a
  * space for a bare CR and for NUL. */
 void letter_normalise(struct letter *letter);
+
+/* All chunks of a client are in the message: it gets its last CR LF where it
+ * is text, and is normalised where it is lines. It has ended then. */
+void letter_end_chunks(struct letter *letter, bool is_binary,
+		       bool is_normalising);
 
 /* What was done to a message on its way. Names borrow from the messages. */
 struct letter_change {

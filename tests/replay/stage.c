@@ -77,6 +77,7 @@ stage_init(struct stage *stage, const struct stage_props *props,
 	stage->peer.local_port = 25;
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		init_party(&stage->party[side]);
+	saying_init(&stage->saying);
 	buf_init(&stage->disk, UNSAID_MAX);
 	buf_init(&stage->writing.copy, UNSAID_MAX);
 	buf_init(&stage->spooling.copy, TEXT_MAX);
@@ -98,6 +99,7 @@ stage_fini(struct stage *stage)
 		buf_fini(&stage->party[side].reply);
 		buf_fini(&stage->party[side].command);
 	}
+	saying_fini(&stage->saying);
 	buf_fini(&stage->disk);
 	buf_fini(&stage->writing.copy);
 	buf_fini(&stage->spooling.copy);
@@ -310,6 +312,7 @@ leave(struct stage *stage)
 	stage->handed = 0;
 	stage->is_reply_due = stage->is_line_due = stage->is_taken = false;
 	stage->party[SIDE_CLIENT].letter.is_open = false;
+	saying_start(&stage->saying);
 }
 
 static void
@@ -426,6 +429,7 @@ give(struct stage *stage, struct session_event event)
 	if (stage->session == NULL || stage_has_failed(stage))
 		return;
 	session_step(stage->session, &event);
+	follow(stage);
 	while (stage->session != NULL && session_next(stage->session, &action))
 		perform(stage, &action);
 	if (stage->session == NULL)

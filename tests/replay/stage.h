@@ -30,6 +30,7 @@
 #include "proxy/zone.h"
 #include "tests/replay/heard.h"
 #include "tests/replay/letter.h"
+#include "tests/replay/saying.h"
 
 #define STAGE_BACKENDS_MAX 8
 #define STAGE_QUESTIONS_MAX 512
@@ -133,6 +134,7 @@ struct stage {
 	size_t event_count, events_seen;
 
 	/* The bystander's books. */
+	struct saying saying; /* of the client */
 	unsigned data_ends, lines;
 	bool is_reply_due; /* the end of data has no reply yet */
 	bool is_line_due;  /* … and its line is not written yet */
