@@ -81,6 +81,7 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 		{ EXTENSION_8BITMIME, "250-8BITMIME\r\n" },
 		{ EXTENSION_SMTPUTF8, "250-SMTPUTF8\r\n" },
 		{ EXTENSION_DSN, "250-DSN\r\n" },
+		{ EXTENSION_CHUNKING, "250-CHUNKING\r\n" },
 	};
 	struct mta *mta = &world->mta[side];
 
@@ -240,11 +241,34 @@ hear_data(struct world *world, enum session_side side)
 						  : "451 4.3.0 Later");
 	} else {
 		mta->state = MTA_CONTENT;
+		mta->is_chunk = false;
 		mta->opinion = OPINION_NONE;
 		mta->end = 2; /* as behind a CR LF */
 		mta->letters = party(world, side)->letter.number;
 		mta_answer(world, side, "354 Go ahead");
 	}
+}
+
+static void end_content(struct world *world, enum session_side side);
+
+/* A refusal is said when the chunk was read; the envelope stays. */
+static void
+hear_chunk(struct world *world, enum session_side side, struct span size)
+{
+	struct mta *mta = &world->mta[side];
+
+	if ((mta->offered & EXTENSION_BIT(EXTENSION_CHUNKING)) == 0)
+		stage_fail(&world->stage, "BDAT, which was not offered");
+	mta->state = MTA_CONTENT;
+	mta->is_chunk = true;
+	mta->opinion = mta->count == 0 || world_fault(world, FAULT_DATA_REFUSED)
+			       ? OPINION_REFUSES
+			       : OPINION_NONE;
+	mta->letters = party(world, side)->letter.number - 1;
+	if (!span_u64(span_first(size, span_find(size, ' ')), &mta->left))
+		stage_fail(&world->stage, "a BDAT without a size");
+	else if (mta->left == 0)
+		end_content(world, side);
 }
 
 /* What stands behind a command before it is answered. */
@@ -253,12 +277,13 @@ check_order(struct world *world, enum session_side side, struct span line,
 	    size_t behind)
 {
 	const struct mta *mta = &world->mta[side];
-	bool may_follow =
-		(mta->offered & EXTENSION_BIT(EXTENSION_PIPELINING)) != 0 &&
-		(span_starts(line, SPAN_LIT("MAIL")) ||
-		 span_starts(line, SPAN_LIT("RCPT")) ||
-		 span_starts(line, SPAN_LIT("RSET")));
+	bool may_follow = span_starts(line, SPAN_LIT("MAIL")) ||
+			  span_starts(line, SPAN_LIT("RCPT")) ||
+			  span_starts(line, SPAN_LIT("RSET"));
 
+	may_follow &= (mta->offered & EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+	/* Its octets do. */
+	may_follow |= span_starts(line, SPAN_LIT("BDAT "));
 	/* Who answers twice has said that it may. */
 	if (behind > 0 && !may_follow && !mta->has_lied)
 		stage_fail(&world->stage,
@@ -282,6 +307,8 @@ hear_command(struct world *world, enum session_side side, struct span line)
 		hear_recipient(world, side, line);
 	} else if (span_equal(line, SPAN_LIT("DATA"))) {
 		hear_data(world, side);
+	} else if (span_starts(line, SPAN_LIT("BDAT "))) {
+		hear_chunk(world, side, span_after(line, 5));
 	} else if (span_equal(line, SPAN_LIT("RSET"))) {
 		bool is_refused = world_fault(world, FAULT_RESET_REFUSED);
 
@@ -350,6 +377,14 @@ answer_taken(struct world *world, enum session_side side)
 		mta_say_reply(world, side, "250 2.0.0 Queued");
 }
 
+/* Behind a BDAT that was refused some wait for RSET, and some do not. */
+static void
+forget_refused(struct world *world, struct mta *mta)
+{
+	if (!mta->is_chunk || world_one_in(world, 2))
+		mta_forget(mta);
+}
+
 /* Without an opinion until now. */
 static void
 answer_final(struct world *world, enum session_side side)
@@ -357,10 +392,10 @@ answer_final(struct world *world, enum session_side side)
 	struct mta *mta = &world->mta[side];
 
 	if (world_fault(world, FAULT_FINAL_4XX)) {
-		mta_forget(mta);
+		forget_refused(world, mta);
 		mta_say_reply(world, side, "451 4.3.0 The disk is full");
 	} else if (world_fault(world, FAULT_FINAL_5XX)) {
-		mta_forget(mta);
+		forget_refused(world, mta);
 		mta_say_reply(world, side, "554 5.7.1 Spam");
 	} else if (world_fault(world, FAULT_FINAL_421)) {
 		mta_say_goodbye(world, side);
@@ -388,6 +423,11 @@ end_content(struct world *world, enum session_side side)
 		return;
 	case OPINION_DONE:
 		return;
+	case OPINION_REFUSES:
+		mta_answer(world, side,
+			   world_one_in(world, 2) ? "554 5.7.1 No"
+						  : "451 4.3.0 Later");
+		return;
 	case OPINION_NO:
 		mta->state = MTA_LOST;
 		return;
@@ -409,9 +449,12 @@ read_content(struct world *world, enum session_side side)
 		n--;
 	if (n > 0 && world_one_in(world, 4))
 		n = 1 + world_below(world, (unsigned)n);
-	n = find_end(mta, span_first(octets, n));
+	if (mta->is_chunk)
+		mta->left -= n = n < mta->left ? n : (size_t)mta->left;
+	else
+		n = find_end(mta, span_first(octets, n));
 	read_on(world, side, n);
-	if (mta->end < 5)
+	if (mta->is_chunk ? mta->left > 0 : mta->end < 5)
 		answer_early(world, side);
 	else
 		end_content(world, side);
@@ -445,12 +488,30 @@ begin(struct world *world, enum session_side side)
 		now->is_hanging = true;
 }
 
+/* BDAT LAST and all that belongs to it are with it, and not read yet. */
+static bool
+has_unread_chunk(struct world *world, enum session_side side)
+{
+	const struct mta *mta = &world->mta[side];
+	struct span octets = unread(world, side);
+
+	return mta->state == MTA_COMMANDS && mta->count > 0 &&
+	       span_starts(octets, SPAN_LIT("BDAT ")) &&
+	       span_find(octets, '\n') < octets.n &&
+	       party(world, side)->letter.has_ended;
+}
+
 /* Octets that were on their way when the connection died may still arrive. */
 static void
 leave(struct world *world, enum session_side side)
 {
 	struct mta *mta = &world->mta[side];
 	bool has_all = mta->state == MTA_CONTENT && mta_has_whole(world, side);
+
+	if (has_unread_chunk(world, side)) {
+		has_all = true;
+		mta->opinion = OPINION_NONE;
+	}
 
 	if (has_all && (mta->opinion == OPINION_YES ||
 			(mta->opinion == OPINION_NONE &&

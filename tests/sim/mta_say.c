@@ -94,8 +94,12 @@ mta_say_reply(struct world *world, enum session_side side, const char *text)
 	}
 	snprintf(line, sizeof(line), "%s\r\n", text);
 	mta_say(world, side, line);
-	/* One lie a connection: two of them may make up for one another. */
+	/* One lie a connection: two of them may make up for one another. None
+	 * where BDAT may come, for which nothing is asked before: what was
+	 * answered twice is taken for the reply to the message, by anybody. */
 	if (!world->mta[side].has_lied &&
+	    (world->mta[side].offered & EXTENSION_BIT(EXTENSION_CHUNKING)) ==
+		    0 &&
 	    world_fault(world, FAULT_REPLY_EXTRA)) {
 		world->mta[side].has_lied = true;
 		mta_say(world, side, line);

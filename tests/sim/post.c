@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define WIRE_MAX (1u << 20)
+
 static const char *const domains[AUTHOR_COUNT] = {
 	[AUTHOR_HONEST] = "sender.example",
 	[AUTHOR_SIGNED] = "victim.example",
@@ -61,6 +63,8 @@ append_line(struct post *post, struct span line)
 		buf_append(&post->wire, SPAN_LIT("."));
 	buf_append(&post->wire, line);
 	buf_append(&post->wire, SPAN_LIT("\r\n"));
+	buf_append(&post->text, line);
+	buf_append(&post->text, SPAN_LIT("\r\n"));
 	for (size_t i = 0; i < line.n; i++)
 		post->is_eight_bit |= line.p[i] > 127;
 }
@@ -184,9 +188,11 @@ make_wire(struct post *post, const struct conf *conf,
 	  const struct post_dice *dice)
 {
 	buf_reset(&post->wire);
+	buf_reset(&post->text);
 	post->is_eight_bit = false;
 	if (post->author == AUTHOR_SIGNED) {
 		buf_append(&post->wire, span_cstr(signed_message));
+		buf_append(&post->text, span_cstr(signed_message));
 	} else if (post->flaw != FLAW_EMPTY) {
 		append_header(post, conf, dice);
 		if (post->flaw != FLAW_NO_BODY) {
@@ -222,6 +228,21 @@ add_recipient(struct post *post, const struct conf *conf,
 			     : "bob",
 		 post->count, (int)domain.n, (const char *)domain.p);
 	post->count++;
+}
+
+void
+post_init(struct post *post)
+{
+	*post = (struct post){ 0 };
+	buf_init(&post->wire, WIRE_MAX);
+	buf_init(&post->text, WIRE_MAX);
+}
+
+void
+post_fini(struct post *post)
+{
+	buf_fini(&post->wire);
+	buf_fini(&post->text);
 }
 
 void

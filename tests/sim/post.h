@@ -54,7 +54,8 @@ struct post {
 	bool is_eight_bit;
 	struct post_recipient recipients[POST_RECIPIENTS_MAX];
 	unsigned count;
-	struct buf wire;
+	struct buf wire; /* for DATA */
+	struct buf text; /* the same for BDAT */
 };
 
 /* What a message is made from: the next number of a sequence, 0 … n - 1. */
@@ -63,7 +64,10 @@ struct post_dice {
 	void *dice;
 };
 
-/* A new message in a post whose wire was initialised. */
+void post_init(struct post *post);
+void post_fini(struct post *post);
+
+/* A new message. */
 void post_make(struct post *post, const struct conf *conf,
 	       const struct post_dice *dice);
 

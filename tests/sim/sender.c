@@ -194,6 +194,20 @@ say_rset(struct world *world)
 }
 
 static void
+begin_chunks(struct world *world)
+{
+	struct sender *sender = &world->sender;
+
+	sender->phase = SENDER_CHUNKS;
+	sender->content_at = 0;
+	sender->is_chunk_refused = false;
+	sender->breaks_at = SIZE_MAX;
+	if (world_fault(world, FAULT_CLIENT_BREAKS_OFF))
+		sender->breaks_at =
+			world_below(world, 1 + (unsigned)sender->post->text.n);
+}
+
+static void
 say_data(struct world *world)
 {
 	struct sender *sender = &world->sender;
@@ -201,6 +215,11 @@ say_data(struct world *world)
 	if (world_fault(world, FAULT_CLIENT_CHANGES_ITS_MIND) ||
 	    (sender->count == 0 && sender->good == 0)) {
 		say_rset(world);
+		return;
+	}
+	if (sender_is_offered(sender, EXTENSION_CHUNKING) &&
+	    world_one_in(world, 2)) {
+		begin_chunks(world);
 		return;
 	}
 	command(world, SAID_DATA, 0, "DATA");
@@ -244,6 +263,76 @@ say_content(struct world *world)
 		sender_expect(world, SAID_CONTENT, 0);
 		sender->phase = SENDER_WAITS;
 	}
+}
+
+/* How large the next chunk is: all, some, little or nothing. */
+static size_t
+chunk_length(struct world *world, size_t left)
+{
+	unsigned how = world_below(world, 8);
+
+	if (left == 0 || how < 3)
+		return left;
+	if (how == 3)
+		return 0;
+	return how < 6 ? 1 + world_below(world, (unsigned)left)
+		       : 1 + world_below(world,
+					 left < 80 ? (unsigned)left : 80);
+}
+
+/* Whether it knows who the message is for: a backend that takes it is held to
+ * what the sender has heard by then. */
+static bool
+knows_envelope(const struct sender *sender)
+{
+	for (unsigned i = 0; i < sender->count; i++) {
+		unsigned at = (sender->first + i) % WORLD_QUEUE_MAX;
+
+		if (sender->queue[at].said == SAID_MAIL ||
+		    sender->queue[at].said == SAID_RCPT)
+			return false;
+	}
+	return true;
+}
+
+/* A chunk, whole, or what of it is said before the sender is gone. It does not
+ * fit each time that the last one is empty. */
+static void
+say_chunk(struct world *world)
+{
+	struct sender *sender = &world->sender;
+	struct span text = buf_span(&sender->post->text);
+	struct span left = span_after(text, sender->content_at);
+	size_t n = chunk_length(world, left.n);
+	bool is_last = n == left.n && knows_envelope(sender) &&
+		       !world_one_in(world, 4);
+	struct span said = span_first(left, n);
+	char line[64];
+
+	snprintf(line, sizeof(line), "BDAT %zu%s", n, is_last ? " LAST" : "");
+	command(world, is_last ? SAID_LAST : SAID_CHUNK, 0, line);
+	if (sender->breaks_at < sender->content_at + n)
+		said.n = sender->breaks_at - sender->content_at;
+	stage_say(&world->stage, SIDE_CLIENT, said);
+	sender->content_at += said.n;
+	if (said.n < n)
+		sender->content_at = SIZE_MAX; /* to break off now */
+	else if (is_last)
+		sender->phase = SENDER_WAITS;
+}
+
+/* Half a mail, and another thought. */
+static void
+go_on_in_chunks(struct world *world)
+{
+	struct sender *sender = &world->sender;
+
+	if (sender->content_at >= sender->breaks_at)
+		break_off(world);
+	else if (world_fault(world, FAULT_CLIENT_CHANGES_ITS_MIND))
+		say_rset(world);
+	else
+		say_chunk(world);
 }
 
 static void
@@ -351,6 +440,9 @@ speak(struct world *world)
 		else
 			say_content(world);
 		return;
+	case SENDER_CHUNKS:
+		go_on_in_chunks(world);
+		return;
 	case SENDER_RSET:
 		say_rset(world);
 		return;
@@ -373,12 +465,15 @@ may_speak(const struct world *world)
 	if (sender->phase == SENDER_WAITS || sender->phase == SENDER_DONE ||
 	    sender->is_closed || sender->wakes_us > world->stage.now_us)
 		return false;
-	if (sender->phase == SENDER_CONTENT)
+	if (sender->phase == SENDER_CONTENT ||
+	    (sender->phase == SENDER_CHUNKS &&
+	     world->stage.party[SIDE_CLIENT].unsaid.n > 0))
 		return world->stage.party[SIDE_CLIENT].unsaid.n == 0;
 	if (sender->count == 0)
 		return true;
 	return sender->is_pipelining && sender->count < WORLD_QUEUE_MAX / 2 &&
-	       (sender->phase == SENDER_RCPT || sender->phase == SENDER_DATA);
+	       (sender->phase == SENDER_RCPT || sender->phase == SENDER_DATA ||
+		sender->phase == SENDER_CHUNKS);
 }
 
 static bool

@@ -50,6 +50,8 @@ hear_mail(struct world *world, unsigned code)
 				sender->post->recipients[i].fate = FATE_REFUSED;
 	if (sender->phase == SENDER_RCPT || sender->phase == SENDER_DATA)
 		sender->phase = SENDER_MAIL;
+	else if (sender->phase == SENDER_CHUNKS)
+		sender->phase = SENDER_RSET;
 }
 
 static void
@@ -142,6 +144,38 @@ hear_final(struct world *world, unsigned code)
 	sender->phase = SENDER_MAIL;
 }
 
+/* A refusal ends the mail; what of it is on its way is refused, too. */
+static void
+hear_chunk(struct world *world, unsigned code)
+{
+	struct sender *sender = &world->sender;
+	bool is_first = !sender->is_chunk_refused;
+
+	if (code / 100 == 2 && (!is_first || sender->good == 0))
+		stage_fail(&world->stage,
+			   "a chunk is taken of a mail that is over");
+	if (code / 100 == 2)
+		return;
+	sender->is_chunk_refused = true;
+	if (is_first && code / 100 == 5 && sender->good > 0)
+		settle_good(sender, FATE_REFUSED);
+	if (sender->phase == SENDER_CHUNKS)
+		sender->phase = SENDER_RSET;
+}
+
+static void
+hear_last(struct world *world, unsigned code)
+{
+	struct sender *sender = &world->sender;
+
+	if (sender->good > 0 && !sender->is_chunk_refused)
+		hear_final(world, code);
+	else if (code / 100 == 2)
+		stage_fail(&world->stage,
+			   "the end is accepted of a mail that is over");
+	sender->phase = SENDER_MAIL;
+}
+
 static void
 hear_reply(struct world *world, enum said said, unsigned recipient,
 	   unsigned code)
@@ -170,6 +204,12 @@ hear_reply(struct world *world, enum said said, unsigned recipient,
 	case SAID_CONTENT:
 		hear_final(world, code);
 		return;
+	case SAID_CHUNK:
+		hear_chunk(world, code);
+		return;
+	case SAID_LAST:
+		hear_last(world, code);
+		return;
 	case SAID_RSET:
 		sender->phase = SENDER_MAIL;
 		return;
@@ -192,6 +232,7 @@ hear_keyword(struct sender *sender, struct span keyword)
 		{ SPAN_LIT("8BITMIME"), EXTENSION_8BITMIME },
 		{ SPAN_LIT("SMTPUTF8"), EXTENSION_SMTPUTF8 },
 		{ SPAN_LIT("DSN"), EXTENSION_DSN },
+		{ SPAN_LIT("CHUNKING"), EXTENSION_CHUNKING },
 	};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)

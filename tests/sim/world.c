@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #define SECOND UINT64_C(1000000)
-#define POST_WIRE_MAX (1u << 20)
 
 /* Sessions of a sender: with faults, then calm ones. In these each recipient
  * finds its end but those that are told to come again for ever. */
@@ -432,7 +431,7 @@ begin(struct world *world, const struct scenario *scenario, uint64_t seed,
 	world->scenario = scenario;
 	world->tally = tally;
 	for (unsigned i = 0; i < WORLD_POSTS_MAX; i++)
-		buf_init(&world->posts[i].wire, POST_WIRE_MAX);
+		post_init(&world->posts[i]);
 	mta_init(world);
 	make_offers(world);
 	make_posts(world);
@@ -467,6 +466,6 @@ world_end(struct world *world)
 {
 	mta_fini(world);
 	for (unsigned i = 0; i < WORLD_POSTS_MAX; i++)
-		buf_fini(&world->posts[i].wire);
+		post_fini(&world->posts[i]);
 	stage_fini(&world->stage);
 }

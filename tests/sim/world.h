@@ -80,6 +80,8 @@ enum said {
 	SAID_RCPT,
 	SAID_DATA,
 	SAID_CONTENT,
+	SAID_CHUNK, /* a BDAT */
+	SAID_LAST,  /* BDAT LAST */
 	SAID_RSET,
 	SAID_QUIT,
 	SAID_OTHER,
@@ -92,6 +94,7 @@ enum sender_phase {
 	SENDER_RCPT,
 	SENDER_DATA,
 	SENDER_CONTENT,
+	SENDER_CHUNKS,
 	SENDER_RSET,
 	SENDER_QUIT,
 	SENDER_DONE, /* says nothing any more */
@@ -121,18 +124,20 @@ struct sender {
 	unsigned next;            /* counted from it */
 	bool is_good[POST_RECIPIENTS_MAX];
 	unsigned good;
-	size_t content_at;
-	size_t breaks_at; /* of the content; SIZE_MAX: it does not */
-	unsigned copies;  /* of this end of data, that backends took */
+	size_t content_at;     /* of the wire, or of the text */
+	bool is_chunk_refused; /* of this mail */
+	size_t breaks_at;      /* of the content; SIZE_MAX: it does not */
+	unsigned copies;       /* of this end of data, that backends took */
 };
 
 enum mta_state { MTA_PROXY, MTA_BANNER, MTA_COMMANDS, MTA_CONTENT, MTA_LOST };
 
 enum mta_opinion {
-	OPINION_NONE, /* until the end */
-	OPINION_YES,  /* said so before the end, and will take it there */
-	OPINION_DONE, /* … and has taken it: the rest is on its way */
-	OPINION_NO,   /* said so before the end */
+	OPINION_NONE,    /* until the end */
+	OPINION_YES,     /* said so before the end, and will take it there */
+	OPINION_DONE,    /* … and has taken it: the rest is on its way */
+	OPINION_NO,      /* said so before the end */
+	OPINION_REFUSES, /* will say so at the end, and keep the envelope */
 };
 
 struct mta {
@@ -154,7 +159,9 @@ struct mta {
 	struct buf recipients; /* each followed by a space */
 	unsigned count;
 	struct post *post;
-	unsigned end; /* octets of CR LF . CR LF seen */
+	unsigned end;  /* octets of CR LF . CR LF seen */
+	bool is_chunk; /* … of which none is to come, but so many octets */
+	uint64_t left;
 };
 
 struct world {
