@@ -661,6 +661,7 @@ uint64_t
 backend_deadline(const struct backend *backend)
 {
 	enum client_command first;
+	bool is_final;
 
 	switch (backend->state) {
 	case BACKEND_NONE:
@@ -680,8 +681,7 @@ backend_deadline(const struct backend *backend)
 	if (client_outstanding(&backend->client) == 0)
 		return 0;
 	first = backend->client.queue[backend->client.first].command;
-	return backend->since_us +
-	       (first == CLIENT_CONTENT || first == CLIENT_CHUNK
-			? backend->conf->final_us_max
-			: backend->conf->reply_us_max);
+	is_final = first == CLIENT_CONTENT || first == CLIENT_CHUNK;
+	return backend->since_us + (is_final ? backend->conf->final_us_max
+					     : backend->conf->reply_us_max);
 }

@@ -25,7 +25,8 @@ def bug(name, breaks, *edits):
 BACKEND, BODY, DATA = "proxy/backend.c", "proxy/body.c", "smtp/data.c"
 DECISION, DELIVERY = "proxy/decision.c", "proxy/delivery.c"
 DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
-COMMANDS = "proxy/commands.c"
+COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
+SERVER = "smtp/server.c"
 SESSION = "proxy/session.c"
 
 MUTATIONS = (
@@ -107,9 +108,9 @@ MUTATIONS = (
     bug("dots-not-doubled", "a line that starts with a dot loses it",
         (DATA, "\t\t\t*dots += c == '.' && *state == DATA_LINE_START;\n", "")),
     bug("bare-lf-ends-a-line", "LF . CR LF ends the data: smuggling",
-        (DATA, "\tdecoder->state = DATA_LINE; /* never LINE_START: see the "
-         "top */", "\tdecoder->state = c == '\\n' ? DATA_LINE_START : "
-         "DATA_LINE;")),
+        (DATA, "\tif (decoder->is_chunked && c == '\\n')\n"
+         "\t\tend_line(decoder);\n", "\tif (c == '\\n')\n"
+         "\t\tend_line(decoder);\n")),
     bug("stripped-in-silence", "a field is left out and not recorded",
         (MAIL,
          "\t\t\tmail->stripped[mail->stripped_count++] = field.name;",
@@ -185,15 +186,17 @@ MUTATIONS = (
         (SESSION, "#define IN_MAX (8u * SESSION_OCTETS_MAX)",
          "#define IN_MAX (8192u * SESSION_OCTETS_MAX)")),
     bug("no-deadline-in-data", "a client that stops in its data stays",
-        (SESSION, "\tcase PHASE_DATA:\n\t\tif (session_is_listening(session))",
-         "\tcase PHASE_DATA:\n\t\tbreak;\n"
-         "\t\tif (session_is_listening(session))")),
+        (SESSION, "\tcase PHASE_CHUNK:\n\t\tif (session_is_listening(session))",
+         "\tcase PHASE_CHUNK:\n\t\tbreak;\n"
+         "\t\tif (session_is_listening(session))"),
+        (SESSION, "earlier(deadline, intake_deadline(session));",
+         "earlier(deadline, 0);")),
     bug("no-deadline-for-dns", "an answer that never comes is awaited",
         (SESSION, "\tcase PHASE_JUDGING:\n\t\tdeadline =",
          "\tcase PHASE_JUDGING:\n\t\tbreak;\n\t\tdeadline =")),
     bug("no-deadline-for-the-backend", "a silent backend is waited for",
-        (BACKEND, "\treturn backend->since_us + (first == CLIENT_CONTENT",
-         "\treturn 0 * backend->since_us + 0 * (first == CLIENT_CONTENT")),
+        (BACKEND, "\treturn backend->since_us + (is_final",
+         "\treturn 0 * backend->since_us + 0 * (is_final")),
     bug("waiting-commands-forgotten", "a lost backend's commands have no reply",
         (DIALOGUE, "\t\t    (!try_next_address(session) && "
          "!try_again(session)))\n\t\t\tfail_outstanding(session);\n",
@@ -203,6 +206,48 @@ MUTATIONS = (
         "a refused sender is sent again after a reconnect",
         (DIALOGUE, "\t\tif (is_sender_refused(session) ||\n"
          "\t\t    (!try", "\t\tif ((!try")),
+
+    # BDAT.
+    bug("swallows-too-little", "the end of a refused chunk is a command",
+        (INTAKE, "\t\t.left = command->chunk,\n",
+         "\t\t.left = command->chunk -\n"
+         "\t\t\t(turn->code != 0 && command->chunk > 0),\n")),
+    bug("swallows-too-much", "behind a refused chunk a command is lost",
+        (INTAKE, "\t\t.left = command->chunk,\n",
+         "\t\t.left = command->chunk + (turn->code != 0),\n")),
+    bug("last-chunk-accepted", "BDAT LAST is answered as the others are",
+        (INTAKE, "\t} else if (!chunk->is_last) {\n",
+         "\t} else {\n\t\tif (chunk->is_last)\n"
+         "\t\t\tcommands_drop_mail(session);\n"),
+        (INTAKE, "\t\tsession_reply(session, 250, \"2.0.0\", text);\n"
+         "\t} else {\n"
+         "\t\tmail_end_chunks(session->mail);\n"
+         "\t\tend_message(session);\n\t\treturn;\n\t}\n",
+         "\t\tsession_reply(session, 250, \"2.0.0\", text);\n\t}\n")),
+    bug("fault-forgotten-at-a-border", "what was wrong in a chunk is forgiven",
+        (INTAKE, "\tsession_enter(session, PHASE_CHUNK);\n",
+         "\tif (turn->code == 0)\n"
+         "\t\tsession->mail->decoder.faults =\n"
+         "\t\t\tsession->mail->refusal = 0;\n"
+         "\tsession_enter(session, PHASE_CHUNK);\n")),
+    bug("line-end-torn-at-a-border", "CR and LF in two chunks are none",
+        (INTAKE, "\tsession_enter(session, PHASE_CHUNK);\n",
+         "\tif (turn->code == 0 &&\n"
+         "\t    session->mail->decoder.state == DATA_CR)\n"
+         "\t\tsession->mail->decoder.state = DATA_LINE;\n"
+         "\tsession_enter(session, PHASE_CHUNK);\n")),
+    bug("chunk-answered-while-written", "a mail ends while its body is written",
+        (INTAKE, "\t    (is_refused || session->mail->body.writing == 0))\n",
+         "\t    true)\n")),
+    bug("refused-chunk-without-rset", "its mail stays with the backend",
+        (DELIVERY, "\tif (side == SIDE_BACKEND && !is_early && "
+         "reply->code != 421 &&\n", "\tif (false && !is_early &&\n")),
+    bug("chunk-hole", "a refused chunk leaves the mail as it was",
+        (COMMANDS, "turn->duty == SERVER_RESET || "
+         "turn->duty == SERVER_SWALLOW)\n\t\tcommands_drop_mail",
+         "turn->duty == SERVER_RESET)\n\t\tcommands_drop_mail"),
+        (SERVER, "\t\tserver->errors++;\n\t\tmail_drop(server);\n",
+         "\t\tserver->errors++;\n")),
 
     # Promise 6: the identity.
     bug("xclient-refused-goes-on", "a backend that refused XCLIENT gets mail",
