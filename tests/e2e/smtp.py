@@ -210,6 +210,15 @@ class Client:
         self.send(encode(message))
         return self.reply()
 
+    def chunks(self, parts):
+        """A message in chunks, all said at once; the replies to them."""
+        octets = b""
+        for part in parts[:-1]:
+            octets += b"BDAT %d\r\n" % len(part) + part
+        octets += b"BDAT %d LAST\r\n" % len(parts[-1]) + parts[-1]
+        self.send(octets)
+        return [self.reply() for _ in parts]
+
     def deliver(self, sender, recipients, message, parameters=""):
         """One mail; the final reply, or the first one that refused it."""
         reply = self.mail(sender, parameters)

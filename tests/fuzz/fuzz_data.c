@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * data: the input is decoded whole and in pieces, as it is and normalised, and
- * what comes out is encoded again. The input is also taken for a message.
+ * what comes out is encoded again. The input is also taken for a message, and
+ * for the chunks of one, text or binary.
  */
 #include "smtp/data.h"
 
@@ -191,6 +192,59 @@ check_wire(struct pieces pieces, bool is_normalising)
 	buf_fini(&other.message);
 }
 
+static void
+decode_chunks(struct decoded *decoded, struct pieces pieces,
+	      bool is_normalising, bool is_binary)
+{
+	enum data_status status = DATA_CHUNK;
+	struct span piece, chunk;
+
+	*decoded = (struct decoded){ .has_ended = false };
+	data_decoder_init_chunks(&decoded->decoder, is_normalising, is_binary);
+	buf_init(&decoded->message, ROOM);
+	while (pieces_next(&pieces, &piece))
+		feed(decoded, piece);
+	assert(!decoded->has_ended);
+	while (status == DATA_CHUNK) {
+		status = data_decode_last(&decoded->decoder, &chunk);
+		assert((chunk.n > 0) == (status == DATA_CHUNK));
+		assert(buf_append(&decoded->message, chunk));
+		assert(decoded->decoder.octets == decoded->message.n);
+	}
+	decoded->has_ended = true;
+}
+
+/* What is clean goes on as it is, in one chunk; what is not goes nowhere, but
+ * for a body that nobody looks into. */
+static void
+check_chunks(struct pieces pieces, bool is_normalising, bool is_binary)
+{
+	struct pieces whole = { .octets = pieces.octets };
+	struct decoded decoded, other;
+	struct data_encoder encoder;
+	struct buf wire;
+	bool is_clean;
+
+	decode_chunks(&decoded, pieces, is_normalising, is_binary);
+	decode_chunks(&other, whole, is_normalising, is_binary);
+	check_same(&decoded, &other);
+	buf_init(&wire, ROOM);
+	data_encoder_init_chunk(&encoder, decoded.message.n, is_binary);
+	is_clean = data_encode(&encoder, buf_span(&decoded.message), &wire) &&
+		   data_encode_end(&encoder, &wire);
+	assert(is_clean ==
+	       (is_binary || is_normalising || decoded.decoder.faults == 0));
+	if (is_clean)
+		assert(span_equal(buf_span(&wire), buf_span(&decoded.message)));
+	if (!is_normalising && decoded.message.n >= pieces.octets.n)
+		assert(span_equal(
+			span_first(buf_span(&decoded.message), pieces.octets.n),
+			pieces.octets));
+	buf_fini(&wire);
+	buf_fini(&decoded.message);
+	buf_fini(&other.message);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
@@ -199,6 +253,8 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 
 	check_wire(pieces, false);
 	check_wire(pieces, true);
+	for (unsigned mode = 0; mode < 4; mode++)
+		check_chunks(pieces, (mode & 1) != 0, (mode & 2) != 0);
 	check_message(pieces, &wire);
 	buf_fini(&wire);
 	return 0;
