@@ -677,8 +677,8 @@ send_content(struct session *session)
 static bool
 goes_by_chunk(const struct session *session, const struct backend *leg)
 {
-	bool is_offered = (leg->ehlo.extensions &
-			   EXTENSION_BIT(EXTENSION_CHUNKING)) != 0;
+	bool is_offered =
+		(leg->ehlo.extensions & EXTENSION_BIT(EXTENSION_CHUNKING)) != 0;
 
 	return is_offered && (session->mail->decoder.is_chunked ||
 			      leg->conf->chunking == CHUNKING_ALWAYS);
