@@ -381,6 +381,9 @@ static void
 enter(struct server *server, const struct server_turn *turn,
       const struct command *command)
 {
+	bool was_refused = server->is_chunk_refused;
+
+	server->is_chunk_refused = turn->duty == SERVER_SWALLOW;
 	switch (turn->duty) {
 	case SERVER_ANSWER:
 		server->errors += reply_class(turn->code) == 5;
@@ -405,7 +408,7 @@ enter(struct server *server, const struct server_turn *turn,
 		server->state = command->is_last ? SERVER_DATA : SERVER_CHUNKS;
 		break;
 	case SERVER_SWALLOW:
-		server->errors++;
+		server->errors += !was_refused;
 		mail_drop(server);
 		break;
 	case SERVER_SECURE:

@@ -20,7 +20,8 @@
  * done for it (503). A BDAT that is refused ends the mail: what comes of it
  * afterwards could only be delivered with a hole. Its octets are swallowed,
  * however wrong it was, for they are no commands; where their number cannot be
- * read, or is beyond all measure, the session ends.
+ * read, or is beyond all measure, the session ends. Those behind it that were
+ * on their way already are one error with it.
  *
  * Pipelining (RFC 2920): RCPT may follow MAIL or RCPT while these are still
  * unanswered. Every other command, and every answer of our own, waits until
@@ -85,9 +86,10 @@ struct server {
 	bool is_sender_utf8;    /* the MAIL forwarded last has SMTPUTF8 */
 	bool is_sender_binary;  /* … has BODY=BINARYMIME */
 	unsigned recipients_pending;
-	unsigned recipients; /* accepted */
-	uint64_t chunked;    /* octets of chunks announced for this mail */
-	unsigned errors;     /* answers of class 5 of our own */
+	unsigned recipients;   /* accepted */
+	uint64_t chunked;      /* octets of chunks announced for this mail */
+	unsigned errors;       /* answers of class 5 of our own */
+	bool is_chunk_refused; /* the command before was such a one */
 };
 
 struct server_turn {

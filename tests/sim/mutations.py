@@ -246,8 +246,9 @@ MUTATIONS = (
         (COMMANDS, "turn->duty == SERVER_RESET || "
          "turn->duty == SERVER_SWALLOW)\n\t\tcommands_drop_mail",
          "turn->duty == SERVER_RESET)\n\t\tcommands_drop_mail"),
-        (SERVER, "\t\tserver->errors++;\n\t\tmail_drop(server);\n",
-         "\t\tserver->errors++;\n")),
+        (SERVER, "\t\tserver->errors += !was_refused;\n"
+         "\t\tmail_drop(server);\n",
+         "\t\tserver->errors += !was_refused;\n")),
 
     # Promise 6: the identity.
     bug("xclient-refused-goes-on", "a backend that refused XCLIENT gets mail",
