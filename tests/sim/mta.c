@@ -82,6 +82,7 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 		{ EXTENSION_SMTPUTF8, "250-SMTPUTF8\r\n" },
 		{ EXTENSION_DSN, "250-DSN\r\n" },
 		{ EXTENSION_CHUNKING, "250-CHUNKING\r\n" },
+		{ EXTENSION_BINARYMIME, "250-BINARYMIME\r\n" },
 	};
 	struct mta *mta = &world->mta[side];
 
@@ -182,6 +183,8 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 {
 	struct mta *mta = &world->mta[side];
 	bool is_lax = world->is_lax[party(world, side)->backend];
+	const unsigned binary = EXTENSION_BIT(EXTENSION_BINARYMIME) |
+				EXTENSION_BIT(EXTENSION_CHUNKING);
 
 	check_parameters(world, mta, line, false);
 	if (mta->is_closed_to || !mta->is_identified)
@@ -198,6 +201,10 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 		return;
 	}
 	mta->has_sender = true;
+	mta->is_binary = memmem(line.p, line.n, " BODY=BINARYMIME", 16) != NULL;
+	if (mta->is_binary && (mta->offered & binary) != binary)
+		stage_fail(&world->stage, "a binary message for a backend that "
+					  "takes none");
 	mta->post = world->sender.post;
 	mta_answer(world, side, "250 2.1.0 Ok");
 }
@@ -233,6 +240,8 @@ hear_data(struct world *world, enum session_side side)
 {
 	struct mta *mta = &world->mta[side];
 
+	if (mta->is_binary)
+		stage_fail(&world->stage, "a binary message by DATA");
 	if (mta->count == 0) {
 		mta_answer(world, side, "554 5.5.1 No recipients");
 	} else if (world_fault(world, FAULT_DATA_REFUSED)) {

@@ -16,7 +16,7 @@ party(struct world *world, enum session_side side)
 void
 mta_forget(struct mta *mta)
 {
-	mta->has_sender = false;
+	mta->has_sender = mta->is_binary = false;
 	mta->count = 0;
 	buf_reset(&mta->recipients);
 }

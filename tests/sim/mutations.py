@@ -242,6 +242,9 @@ MUTATIONS = (
     bug("refused-chunk-without-rset", "its mail stays with the backend",
         (DELIVERY, "\tif (side == SIDE_BACKEND && !is_early && "
          "reply->code != 421 &&\n", "\tif (false && !is_early &&\n")),
+    bug("binary-anywhere", "a binary mail goes to who takes none",
+        (MAIL, "\t\treturn extension_of_body(parameter->value);\n",
+         "\t\treturn EXTENSION_BIT(EXTENSION_8BITMIME);\n")),
     bug("chunk-hole", "a refused chunk leaves the mail as it was",
         (COMMANDS, "turn->duty == SERVER_RESET || "
          "turn->duty == SERVER_SWALLOW)\n\t\tcommands_drop_mail",

@@ -184,6 +184,21 @@ append_bad_line(struct post *post, const struct post_dice *dice)
 }
 
 static void
+make_binary(struct post *post, const struct post_dice *dice)
+{
+	static const uint8_t octets[] = { '\0', '\n', '\r', '.', 0xff, 'x' };
+
+	buf_reset(&post->binary);
+	if (post->flaw != FLAW_NONE || post->author == AUTHOR_SIGNED ||
+	    !one_in(dice, 3))
+		return;
+	buf_append(&post->binary, buf_span(&post->text));
+	for (unsigned i = 1 + below(dice, 300); i > 0; i--)
+		buf_append_octet(&post->binary,
+				 octets[below(dice, sizeof(octets))]);
+}
+
+static void
 make_wire(struct post *post, const struct conf *conf,
 	  const struct post_dice *dice)
 {
@@ -203,6 +218,7 @@ make_wire(struct post *post, const struct conf *conf,
 			append_bad_line(post, dice);
 	}
 	buf_append(&post->wire, SPAN_LIT(".\r\n"));
+	make_binary(post, dice);
 	assert(!post->wire.has_overflowed);
 }
 
@@ -236,6 +252,7 @@ post_init(struct post *post)
 	*post = (struct post){ 0 };
 	buf_init(&post->wire, WIRE_MAX);
 	buf_init(&post->text, WIRE_MAX);
+	buf_init(&post->binary, WIRE_MAX);
 }
 
 void
@@ -243,6 +260,7 @@ post_fini(struct post *post)
 {
 	buf_fini(&post->wire);
 	buf_fini(&post->text);
+	buf_fini(&post->binary);
 }
 
 void

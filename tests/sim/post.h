@@ -56,6 +56,9 @@ struct post {
 	unsigned count;
 	struct buf wire; /* for DATA */
 	struct buf text; /* the same for BDAT */
+	/* The same with octets behind it that only BINARYMIME can carry; empty
+	 * if it has none. */
+	struct buf binary;
 };
 
 /* What a message is made from: the next number of a sequence, 0 … n - 1. */

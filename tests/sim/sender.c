@@ -135,11 +135,15 @@ say_mail(struct world *world)
 		       world_one_in(world, 4);
 	char size[32] = "", text[160];
 
+	sender->is_binary = post->binary.n > 0 &&
+			    sender_is_offered(sender, EXTENSION_BINARYMIME);
 	if (has_size)
 		snprintf(size, sizeof(size), " SIZE=%zu", post->wire.n);
 	snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s%s",
 		 post->is_null_sender ? "" : "alice@sender.example", size,
-		 is_eight_bit ? " BODY=8BITMIME" : "",
+		 sender->is_binary ? " BODY=BINARYMIME"
+		 : is_eight_bit    ? " BODY=8BITMIME"
+				   : "",
 		 is_utf8 ? " SMTPUTF8" : "",
 		 has_dsn ? " RET=HDRS ENVID=QQ314159" : "");
 	command(world, SAID_MAIL, 0, text);
@@ -217,8 +221,9 @@ say_data(struct world *world)
 		say_rset(world);
 		return;
 	}
-	if (sender_is_offered(sender, EXTENSION_CHUNKING) &&
-	    world_one_in(world, 2)) {
+	if (sender->is_binary ||
+	    (sender_is_offered(sender, EXTENSION_CHUNKING) &&
+	     world_one_in(world, 2))) {
 		begin_chunks(world);
 		return;
 	}
@@ -301,7 +306,8 @@ static void
 say_chunk(struct world *world)
 {
 	struct sender *sender = &world->sender;
-	struct span text = buf_span(&sender->post->text);
+	struct span text = buf_span(sender->is_binary ? &sender->post->binary
+						      : &sender->post->text);
 	struct span left = span_after(text, sender->content_at);
 	size_t n = chunk_length(world, left.n);
 	bool is_last = n == left.n && knows_envelope(sender) &&

@@ -168,6 +168,8 @@ hear_last(struct world *world, unsigned code)
 {
 	struct sender *sender = &world->sender;
 
+	world->tally->chunked++;
+	world->tally->binary += sender->is_binary;
 	if (sender->good > 0 && !sender->is_chunk_refused)
 		hear_final(world, code);
 	else if (code / 100 == 2)
@@ -233,6 +235,7 @@ hear_keyword(struct sender *sender, struct span keyword)
 		{ SPAN_LIT("SMTPUTF8"), EXTENSION_SMTPUTF8 },
 		{ SPAN_LIT("DSN"), EXTENSION_DSN },
 		{ SPAN_LIT("CHUNKING"), EXTENSION_CHUNKING },
+		{ SPAN_LIT("BINARYMIME"), EXTENSION_BINARYMIME },
 	};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)

@@ -249,6 +249,8 @@ print_tally(const struct tally *tally)
 	print_count("... in steps", tally->steps);
 	print_count("messages", tally->messages);
 	print_count("ends of data", tally->ends_of_data);
+	print_count("... BDAT LAST, answered", tally->chunked);
+	print_count("... of a binary message", tally->binary);
 	print_count("... answered 2xx", tally->replies[2]);
 	print_count("... answered 4xx", tally->replies[4]);
 	print_count("... answered 5xx", tally->replies[5]);

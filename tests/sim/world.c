@@ -380,6 +380,8 @@ make_offers(struct world *world)
 		bits |= (unsigned)stage_draw(&world->stage);
 		if (i == conf->quarantine.backend)
 			bits |= EXTENSION_BIT(EXTENSION_8BITMIME) |
+				EXTENSION_BIT(EXTENSION_BINARYMIME) |
+				EXTENSION_BIT(EXTENSION_CHUNKING) |
 				EXTENSION_BIT(EXTENSION_SMTPUTF8);
 		bits &= EXTENSION_BIT(EXTENSION_XCLIENT) - 1;
 		world->offers[i] = bits;
@@ -388,6 +390,9 @@ make_offers(struct world *world)
 			.extensions = bits,
 			.size_max = 1000000,
 		};
+		if ((bits & EXTENSION_BIT(EXTENSION_CHUNKING)) == 0)
+			world->stage.probed[i].extensions &=
+				~EXTENSION_BIT(EXTENSION_BINARYMIME);
 	}
 }
 

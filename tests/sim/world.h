@@ -49,6 +49,7 @@ const char *fault_text(enum fault fault);
 /* What was seen, over all lives. */
 struct tally {
 	uint64_t lives, sessions, steps, messages, ends_of_data;
+	uint64_t chunked, binary; /* replies to BDAT LAST heard, of those */
 	uint64_t faults[FAULT_COUNT];
 	/* Replies to the end of data that the sender heard, by class. */
 	uint64_t replies[6];
@@ -126,6 +127,7 @@ struct sender {
 	unsigned good;
 	size_t content_at;     /* of the wire, or of the text */
 	bool is_chunk_refused; /* of this mail */
+	bool is_binary;        /* this mail */
 	size_t breaks_at;      /* of the content; SIZE_MAX: it does not */
 	unsigned copies;       /* of this end of data, that backends took */
 };
@@ -156,6 +158,7 @@ struct mta {
 	uint64_t wakes_us;
 	/* The envelope. */
 	bool has_sender;
+	bool is_binary;        /* BODY=BINARYMIME */
 	struct buf recipients; /* each followed by a space */
 	unsigned count;
 	struct post *post;
