@@ -170,6 +170,16 @@ settle_chunk(struct saying *saying, const struct said *said, bool is_good)
 		drop_mail(saying);
 }
 
+static void
+begin_anew(struct saying *saying, const struct said *said)
+{
+	drop_mail(saying);
+	if (said->what == WHAT_HELO || said->what == WHAT_EHLO)
+		saying->is_extended = said->what == WHAT_EHLO;
+	if (said->what == WHAT_MAIL)
+		saying->is_binary = said->is_binary;
+}
+
 void
 saying_reply(struct saying *saying, struct span line)
 {
@@ -190,15 +200,10 @@ saying_reply(struct saying *saying, struct span line)
 		break;
 	case WHAT_HELO:
 	case WHAT_EHLO:
-		if (is_good)
-			saying->is_extended = said.what == WHAT_EHLO;
-		/* fall through */
 	case WHAT_RSET:
 	case WHAT_MAIL:
 		if (is_good)
-			drop_mail(saying);
-		saying->is_binary |=
-			said.what == WHAT_MAIL && is_good && said.is_binary;
+			begin_anew(saying, &said);
 		break;
 	case WHAT_RCPT:
 		saying->recipients += is_good;

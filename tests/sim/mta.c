@@ -96,6 +96,17 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 	mta_answer(world, side, "250 ENHANCEDSTATUSCODES");
 }
 
+/* Where anything may go wrong, who is reached again for the same mail is often
+ * another machine, with another mind. */
+static bool
+offers_less(struct world *world)
+{
+	bool is_again = world->sender.good > 0;
+
+	return world_fault(world, FAULT_KEYWORDS_SHRINK) ||
+	       (is_again && !world_is_calm(world) && world_one_in(world, 4));
+}
+
 static void
 hear_hello(struct world *world, enum session_side side, struct span line)
 {
@@ -129,7 +140,7 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 		return;
 	}
 	mta->offered = world->offers[party(world, side)->backend];
-	if (world_fault(world, FAULT_KEYWORDS_SHRINK))
+	if (offers_less(world))
 		mta->offered &= (unsigned)stage_draw(&world->stage);
 	say_keywords(world, side, has_xclient);
 }
@@ -209,6 +220,18 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 	mta_answer(world, side, "250 2.1.0 Ok");
 }
 
+/* Where anything may go wrong, the mailbox of a quarantine is often full: what
+ * is done then with the message is a road of its own, and would hardly be
+ * taken in the company of other faults. */
+static bool
+refuses_recipient(struct world *world, struct span address)
+{
+	bool is_pen = span_starts(address, SPAN_LIT("pen"));
+
+	return world_fault(world, FAULT_RECIPIENT_REFUSED) ||
+	       (is_pen && !world_is_calm(world) && world_one_in(world, 3));
+}
+
 static void
 hear_recipient(struct world *world, enum session_side side, struct span line)
 {
@@ -223,7 +246,7 @@ hear_recipient(struct world *world, enum session_side side, struct span line)
 		mta_answer(world, side, "550 5.1.1 Nobody of that name");
 	} else if (span_starts(address, SPAN_LIT("busy"))) {
 		mta_answer(world, side, "450 4.2.1 Try again later");
-	} else if (world_fault(world, FAULT_RECIPIENT_REFUSED)) {
+	} else if (refuses_recipient(world, address)) {
 		mta_answer(world, side,
 			   world_one_in(world, 2) ? "550 5.1.1 Not any more"
 						  : "450 4.2.1 Not just now");
@@ -497,7 +520,8 @@ begin(struct world *world, enum session_side side)
 		now->is_hanging = true;
 }
 
-/* BDAT LAST and all that belongs to it are with it, and not read yet. */
+/* BDAT LAST and all that belongs to it are with it, and not read yet. Who has
+ * said goodbye reads no more. */
 static bool
 has_unread_chunk(struct world *world, enum session_side side)
 {
@@ -505,7 +529,7 @@ has_unread_chunk(struct world *world, enum session_side side)
 	struct span octets = unread(world, side);
 
 	return mta->state == MTA_COMMANDS && mta->count > 0 &&
-	       span_starts(octets, SPAN_LIT("BDAT ")) &&
+	       !mta->is_leaving && span_starts(octets, SPAN_LIT("BDAT ")) &&
 	       span_find(octets, '\n') < octets.n &&
 	       party(world, side)->letter.has_ended;
 }
