@@ -42,7 +42,8 @@ static const struct {
 		   "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n"
 		   "250-SMTPUTF8\r\n250 CHUNKING\r\n"),
 	  { HAS(PIPELINING) | HAS(SIZE) | HAS(ENHANCEDSTATUSCODES) |
-		    HAS(8BITMIME) | HAS(DSN) | HAS(SMTPUTF8) | HAS(CHUNKING),
+		    HAS(8BITMIME) | HAS(DSN) | HAS(SMTPUTF8) | HAS(CHUNKING) |
+		    HAS(STARTTLS),
 	    10240000, 0 } },
 	{ SPAN_LIT("250-mx\r\n250-pipelining\r\n250 8BitMime\r\n"),
 	  { HAS(PIPELINING) | HAS(8BITMIME), 0, 0 } },
@@ -200,8 +201,8 @@ parse_undoes_format(void **state)
 	for (unsigned i = 0; i < EXTENSION_BIT(EXTENSION_COUNT); i++) {
 		unsigned attributes = i * 37 & 0xff;
 		struct ehlo ehlo = { i, 0, 0 };
-		bool is_said = (i & HAS(BINARYMIME)) == 0 ||
-			       (i & HAS(CHUNKING)) != 0;
+		bool is_said =
+			(i & HAS(BINARYMIME)) == 0 || (i & HAS(CHUNKING)) != 0;
 
 		if ((i & HAS(SIZE)) != 0)
 			ehlo.size_max = UINT64_MAX - i;

@@ -138,6 +138,22 @@ binary_mail_comes_in_chunks_only(void **state)
 	play_anew(script);
 }
 
+/* What may not be said in the clear is swallowed as all that is refused. */
+static void
+chunks_before_tls_are_swallowed(void **state)
+{
+	struct server server;
+	char got[64];
+
+	(void)state;
+	server_init(&server, &limits);
+	server.has_tls = server.requires_tls = true;
+	client_says(&server, "BDAT 1", got);
+	assert_string_equal(got, "swallow 530 5.7.0");
+	client_says(&server, "BDAT x", got);
+	assert_string_equal(got, "close 501 5.5.4");
+}
+
 /* RFC 3030 3: who does not take it was not promised it. */
 static void
 chunks_need_ehlo_and_binary_an_offer(void **state)
@@ -173,6 +189,7 @@ main(void)
 		cmocka_unit_test(a_refused_chunk_ends_the_mail),
 		cmocka_unit_test(chunks_behind_a_refused_one_are_one_error),
 		cmocka_unit_test(chunks_wait_for_the_recipients),
+		cmocka_unit_test(chunks_before_tls_are_swallowed),
 		cmocka_unit_test(binary_mail_comes_in_chunks_only),
 		cmocka_unit_test(chunks_need_ehlo_and_binary_an_offer),
 	};
