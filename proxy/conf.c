@@ -540,3 +540,15 @@ conf_route(const struct conf *conf, struct span domain)
 			return &conf->routes[i];
 	return NULL;
 }
+
+bool
+conf_is_limited(const struct conf *conf, const struct ip *ip)
+{
+	if (ip->family == IP_NONE ||
+	    (ip_is_loopback(ip) && !conf->limits_loopback))
+		return false;
+	for (size_t i = 0; i < conf->exempt.count; i++)
+		if (ip_network_has(&conf->exempt.list[i], ip))
+			return false;
+	return true;
+}

@@ -95,6 +95,12 @@ struct conf_listener {
 	struct conf_networks xclient_from; /* peers that may use XCLIENT */
 };
 
+/* So many in a period; a count of 0: no bound. */
+struct conf_rate {
+	unsigned count;
+	uint64_t period_us;
+};
+
 struct conf_backend {
 	struct span name;
 	const struct conf_endpoint *addresses; /* tried in order */
@@ -106,9 +112,11 @@ struct conf_backend {
 	struct span tls_ca;   /* empty: the system's store */
 	struct span tls_name; /* empty: its address must be in the certificate
 			       */
-	uint64_t connect_us_max; /* until its banner */
-	uint64_t reply_us_max;   /* for a reply to a command */
-	uint64_t final_us_max;   /* for the reply to the end of data */
+	uint64_t connect_us_max;    /* until its banner */
+	uint64_t reply_us_max;      /* for a reply to a command */
+	uint64_t data_reply_us_max; /* for the reply to DATA */
+	uint64_t block_us_max;      /* for taking some octets of a message */
+	uint64_t final_us_max;      /* for the reply to the end of data */
 };
 
 struct conf_quarantine {
@@ -141,11 +149,17 @@ struct conf {
 	uint64_t body_memory; /* octets of a body kept in memory, per mail */
 	uint64_t body_disk;   /* octets of bodies in files, per worker */
 	struct span body_directory;
-	bool is_normalising;    /* line-endings */
-	uint64_t eval_us_max;   /* from the end of data */
-	uint64_t data_us_max;   /* for one message's upload */
-	uint64_t client_us_max; /* silence of the client */
-	uint64_t tls_us_max;    /* for a handshake with a client */
+	bool is_normalising;     /* line-endings */
+	uint64_t eval_us_max;    /* from the end of data */
+	uint64_t data_us_max;    /* for one message's upload */
+	uint64_t block_us_max;   /* silence of the client within a message */
+	unsigned data_rate_min;  /* octets of a message per second; 0: any */
+	uint64_t rate_us;        /* over which they are averaged */
+	uint64_t banner_us_max;  /* silence behind the banner */
+	uint64_t client_us_max;  /* silence between commands */
+	uint64_t command_us_max; /* for one command line */
+	uint64_t memory_max;     /* octets that sessions hold; 0: any */
+	uint64_t tls_us_max;     /* for a handshake with a client */
 	uint64_t drain_us_max;
 	uint64_t name_us_max; /* waiting for the client's name */
 	enum conf_connect backend_connect;
@@ -194,11 +208,24 @@ struct conf {
 	bool does_defer_unlogged; /* spool-full = defer */
 
 	/* limit { } 0 = none, but where said otherwise */
-	unsigned connections_max;             /* per worker */
-	unsigned connections_per_address_max; /* over all workers */
+	unsigned connections_max;       /* per worker */
+	unsigned connections_total_max; /* over all workers, as below */
+	unsigned connections_per_address_max;
+	unsigned connections_per_network_max;
+	struct conf_rate connection_rate; /* of an address, as below */
+	struct conf_rate message_rate;
+	struct conf_rate recipient_rate;
 	bool limits_loopback;
-	unsigned recipients_max; /* per mail; at least 1 */
-	unsigned errors_max;     /* per session; at least 1 */
+	struct conf_networks exempt; /* from what counts by address */
+	unsigned recipients_max;     /* per mail; at least 1 */
+	unsigned errors_max;         /* per session; at least 1 */
+	unsigned unknown_max;        /* unknown commands per session */
+	unsigned junk_max;           /* useless commands between two mails */
+	unsigned refused_max;        /* refused recipients per session */
+	unsigned messages_max;       /* mails begun per session */
+	uint64_t command_line_max;   /* octets, without CR LF */
+	unsigned fields_max;         /* of a header; at least 1 */
+	uint64_t line_max; /* octets of a message's line, with CR LF */
 };
 
 /* Which program reads it. The gate needs a listener, a backend and a route;
@@ -221,6 +248,10 @@ void conf_free(struct conf *conf);
  * <Postmaster>, which takes "*"); NULL if no route serves it. */
 const struct conf_route *conf_route(const struct conf *conf,
 				    struct span domain);
+
+/* Whether what counts by address has its bounds for this one: it is known,
+ * not exempt, and not of the loopback range unless that was asked for. */
+bool conf_is_limited(const struct conf *conf, const struct ip *ip);
 
 /* Every setting at its effective value, in proxy.conf's own syntax. */
 bool conf_print(const struct conf *conf, struct buf *out);

@@ -32,6 +32,7 @@ enum conf_section {
 	X(WORKERS, "auto | number", "auto or a number", false)                \
 	X(SIZE, "size", "a size such as \"256k\"", false)                     \
 	X(TIME, "time", "a time such as \"5s\"", false)                       \
+	X(RATE, "number/time", "a rate such as \"60/1m\", or 0", false)       \
 	X(BOOLEAN, "yes | no", "", false)                                     \
 	X(MODE, "", "", false)                                                \
 	X(ACTION, "", "", false)                                              \

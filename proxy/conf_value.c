@@ -9,6 +9,7 @@
 
 #define TEXT_MAX 200
 #define FIELD_MAX 64
+#define RATE_PERIOD_US_MAX UINT64_C(86400000000)
 
 /* clang-format off */
 struct choice {
@@ -143,6 +144,8 @@ conf_type_size(enum conf_type type)
 	case CONF_SIZE:
 	case CONF_TIME:
 		return sizeof(uint64_t);
+	case CONF_RATE:
+		return sizeof(struct conf_rate);
 	case CONF_BOOLEAN:
 	case CONF_TLS_ENTRY:
 	case CONF_LINE_ENDINGS:
@@ -294,6 +297,37 @@ print_scaled(uint64_t value, const struct unit *units, struct buf *out)
 		i++;
 	buf_append_u64(out, value / units[i].factor);
 	return buf_append(out, span_cstr(units[i].suffix));
+}
+
+/* "60/1m": so many in such a time, at most a day; "0": no bound. */
+static bool
+parse_rate(struct span text, struct conf_rate *rate)
+{
+	size_t n = span_find(text, '/');
+	uint64_t count, period_us;
+
+	if (span_equal(text, SPAN_LIT("0"))) {
+		*rate = (struct conf_rate){ 0 };
+		return true;
+	}
+	if (n == text.n || !span_u64(span_first(text, n), &count) ||
+	    !parse_scaled(span_after(text, n + 1), time_units, &period_us))
+		return false;
+	if (count == 0 || count > UINT32_MAX || period_us == 0 ||
+	    period_us > RATE_PERIOD_US_MAX)
+		return false;
+	*rate = (struct conf_rate){ (unsigned)count, period_us };
+	return true;
+}
+
+static bool
+print_rate(const struct conf_rate *rate, struct buf *out)
+{
+	if (rate->count == 0)
+		return buf_append(out, SPAN_LIT("\"0\""));
+	buf_printf(out, "\"%u/", rate->count);
+	print_scaled(rate->period_us, time_units, out);
+	return buf_append_octet(out, '"');
 }
 
 /* --- words -------------------------------------------------------------- */
@@ -603,6 +637,8 @@ conf_value_parse(struct conf *conf, const struct conf_setting *setting,
 		return parse_unsigned(setting, text, value);
 	if (setting->type == CONF_SIZE || setting->type == CONF_TIME)
 		return parse_bounded(setting, text, value);
+	if (setting->type == CONF_RATE)
+		return parse_rate(text, value);
 	if (setting->type == CONF_BACKEND_NAME)
 		return parse_backend(conf, text, value);
 	if (setting->type == CONF_ENDPOINTS)
@@ -646,6 +682,8 @@ conf_value_print(const struct conf *conf, const struct conf_setting *setting,
 		return print_scaled(*(const uint64_t *)value, size_units, out);
 	if (setting->type == CONF_TIME)
 		return print_scaled(*(const uint64_t *)value, time_units, out);
+	if (setting->type == CONF_RATE)
+		return print_rate(value, out);
 	if (setting->type == CONF_BACKEND_NAME)
 		return print_backend(conf, *(const size_t *)value, out);
 	if (setting->type == CONF_ENDPOINTS || setting->type == CONF_SERVERS)

@@ -131,14 +131,55 @@ refuse(struct doors *doors, int fd, const struct session_peer *peer,
 	buf_fini(&reply);
 }
 
-/* Whether an address is counted: the loopback range only where asked for. */
-static bool
-is_limited(const struct doors *doors, const struct ip *ip)
+/* Why a client is not let in: the setting, and what it is told. */
+struct refusal {
+	const char *reason; /* NULL: it is */
+	const char *enhanced;
+	const char *text;
+};
+
+static const struct refusal refusals[] = {
+	[LIMIT_TAKEN] = { NULL, NULL, NULL },
+	[LIMIT_TOTAL] = { "limit.connections-total", "4.3.2",
+			  "Too many connections, try again later" },
+	[LIMIT_NETWORK] = { "limit.connections-per-network", "4.7.0",
+			    "Too many connections from your network" },
+	[LIMIT_ADDRESS] = { "limit.connections-per-address", "4.7.0",
+			    "Too many connections from your address" },
+	[LIMIT_FULL] = { "limit.connections", "4.3.2",
+			 "Too many connections, try again later" },
+};
+
+static const struct refusal too_often = {
+	"limit.connection-rate", "4.7.0",
+	"Too many connections from your address in a short time"
+};
+
+static const struct refusal no_memory = {
+	"memory", "4.3.2", "Too little memory now, try again later"
+};
+
+/* Find a reason to refuse the client; there is none, and it is counted. */
+static const struct refusal *
+look_at(struct doors *doors, const struct ip *ip)
 {
-	if (doors->conf->connections_per_address_max == 0)
-		return false;
-	return ip->family != IP_NONE &&
-	       (doors->conf->limits_loopback || !ip_is_loopback(ip));
+	const struct conf *conf = doors->conf;
+	const struct conf_rate *rate = &conf->connection_rate;
+	struct limit_bounds bounds = { .total = conf->connections_total_max };
+
+	if (doors->sessions(doors) >= doors->connections_max)
+		return &refusals[LIMIT_FULL];
+	if (doors->is_memory_full != NULL && *doors->is_memory_full)
+		return &no_memory;
+	if (conf_is_limited(conf, ip)) {
+		if (rate->count > 0 &&
+		    !limit_rate(doors->limit, RATE_CONNECTIONS, ip, rate->count,
+				rate->period_us, clock_monotonic_us()))
+			return &too_often;
+		bounds.per_address = conf->connections_per_address_max;
+		bounds.per_network = conf->connections_per_network_max;
+	}
+	return &refusals[limit_enter(doors->limit, doors->worker, ip, &bounds)];
 }
 
 /* The client is known: in, or away. */
@@ -146,27 +187,16 @@ static void
 admit(struct doors *doors, int fd, struct session_peer *peer,
       struct span octets)
 {
-	bool is_counted = is_limited(doors, &peer->ip);
+	const struct refusal *refusal = look_at(doors, &peer->ip);
 
-	if (doors->sessions(doors) >= doors->connections_max) {
-		log_refusal(EVENT_REFUSED, peer, "limit.connections");
-		refuse(doors, fd, peer, "4.3.2",
-		       "Too many connections, try again later");
+	if (refusal->reason != NULL) {
+		log_refusal(EVENT_REFUSED, peer, refusal->reason);
+		refuse(doors, fd, peer, refusal->enhanced, refusal->text);
 		return;
 	}
-	if (is_counted &&
-	    !limit_enter(doors->limit, doors->worker, &peer->ip,
-			 doors->conf->connections_per_address_max)) {
-		log_refusal(EVENT_REFUSED, peer,
-			    "limit.connections-per-address");
-		refuse(doors, fd, peer, "4.7.0",
-		       "Too many connections from your address");
+	if (doors->enter(doors, fd, peer, octets))
 		return;
-	}
-	if (doors->enter(doors, fd, peer, octets, is_counted))
-		return;
-	if (is_counted)
-		limit_leave(doors->limit, doors->worker, &peer->ip);
+	limit_leave(doors->limit, doors->worker, &peer->ip);
 	log_event(EVENT_OUT_OF_MEMORY, SPAN_LIT("for=session"));
 	refuse(doors, fd, peer, "4.3.0", "Out of memory, try again later");
 }

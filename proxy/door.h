@@ -29,13 +29,15 @@ struct doors {
 	const struct conf *conf;
 	uint64_t header_us_max; /* until a PROXY header is complete */
 	size_t connections_max; /* sessions, of this worker */
+	/* Whether memory is at its ceiling; may be NULL. */
+	const bool *is_memory_full;
 	struct limit *limit;
 	unsigned worker;
-	/* The client may come in: its socket, who it is (but for the id), what
-	 * it has sent already, and whether it was counted in limit. False: it
-	 * was not taken, and is turned away. */
+	/* The client may come in, and is counted in limit: its socket, who it
+	 * is (but for the id), what it has sent already. False: it was not
+	 * taken, and is turned away. */
 	bool (*enter)(struct doors *doors, int fd, struct session_peer *peer,
-		      struct span octets, bool is_counted);
+		      struct span octets);
 	/* How many there are. */
 	size_t (*sessions)(struct doors *doors);
 	/* One has ended. */

@@ -18,7 +18,7 @@ struct link {
 	struct drivers *drivers;
 	struct driver *driver; /* NULL: nobody listens any more */
 	enum session_side side;
-	bool is_counted; /* in limit, under ip */
+	bool is_counted; /* in limit, under ip: a client */
 	struct ip ip;
 	struct link *next, **at;
 };
@@ -714,7 +714,7 @@ driver_new(struct drivers *drivers, const struct session_peer *peer)
 
 bool
 driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
-	     struct span octets, bool is_counted)
+	     struct span octets)
 {
 	struct driver *driver = driver_new(drivers, peer);
 	struct link *client;
@@ -722,7 +722,7 @@ driver_start(struct drivers *drivers, int fd, const struct session_peer *peer,
 	if (driver == NULL)
 		return false;
 	client = driver->links[SIDE_CLIENT];
-	client->is_counted = is_counted;
+	client->is_counted = true;
 	client->ip = peer->ip;
 	conn_open(&client->conn, fd);
 	drivers->host->stats->count[STAT_SESSIONS]++;

@@ -52,13 +52,12 @@ struct drivers {
 
 /*
  * A session for an accepted client, with octets that have arrived already.
- * is_counted: limit_enter() was called for it; limit_leave() is called when
- * the connection has ended. The descriptor is taken over; false (and nothing
+ * limit_enter() was called for it; limit_leave() is called when the connection
+ * has ended. The descriptor is taken over; false (and nothing
  * else happened) without memory.
  */
 bool driver_start(struct drivers *drivers, int fd,
-		  const struct session_peer *peer, struct span octets,
-		  bool is_counted);
+		  const struct session_peer *peer, struct span octets);
 
 /* Tell every session to end at its next opportunity, and each that is yet to
  * come: one whose connection had been accepted before. */

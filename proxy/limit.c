@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * limit: how many connections an address has, over all workers, exactly.
+ * limit: how many connections there are, and how often somebody came.
  *
  * A slice is a hash table with open addressing and linear probing, never more
  * than half full, whose entries are moved up when one before them is removed:
@@ -16,16 +16,31 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* An address as it is counted. */
+/* What a connection is counted as. */
+enum { COUNT_TOTAL, COUNT_NETWORK, COUNT_ADDRESS, COUNTS };
+
+/* What is counted: an address or a network, and what as. */
 struct key {
 	uint64_t prefix;
-	enum ip_family family;
+	uint32_t what;
 };
 
 struct entry {
-	struct key key;
-	unsigned count; /* 0: free */
+	uint64_t prefix;
+	uint32_t what;
+	uint32_t count; /* 0: free */
 };
+
+/* So many events of an address, until then. */
+struct window {
+	uint64_t prefix;
+	uint32_t what;
+	uint32_t count;
+	uint64_t until_us;
+};
+
+/* A window stands in one of these places, by its bucket. */
+#define WAYS 8
 
 struct limit {
 	pthread_mutex_t lock;
@@ -34,6 +49,7 @@ struct limit {
 	unsigned workers;
 	size_t mask; /* entries of a slice, a power of two, less one */
 	size_t used_max;
+	struct window windows[LIMIT_WINDOWS];
 	struct entry entries[]; /* slice by slice */
 };
 
@@ -82,7 +98,8 @@ limit_new(unsigned workers, size_t connections_max)
 	size_t mapped;
 	void *map;
 
-	while (entries < 2 * connections_max)
+	/* Each may have an address and a network to itself; one is for all. */
+	while (entries < 2 * (2 * connections_max + 1))
 		entries *= 2;
 	mapped = sizeof(*limit) + workers * entries * sizeof(struct entry);
 	map = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
@@ -110,19 +127,27 @@ limit_free(struct limit *limit)
 		munmap(limit, limit->mapped);
 }
 
+/* The first octets of an address, and what they are counted as. */
 static struct key
-key_of(const struct ip *ip)
+make_key(const struct ip *ip, size_t octets, unsigned what)
 {
-	struct key key = { 0, ip->family };
+	struct key key = { 0, (uint32_t)what << 8 | (uint32_t)ip->family };
 
-	memcpy(&key.prefix, ip->octets, ip->family == IP_V4 ? 4 : 8);
+	memcpy(&key.prefix, ip->octets, octets);
 	return key;
 }
 
-static bool
-key_equal(struct key a, struct key b)
+static struct key
+key_of(const struct ip *ip, unsigned count)
 {
-	return a.prefix == b.prefix && a.family == b.family;
+	static const struct ip anybody;
+	bool is_v4 = ip->family == IP_V4;
+
+	if (count == COUNT_TOTAL)
+		return make_key(&anybody, 0, count);
+	if (count == COUNT_NETWORK)
+		return make_key(ip, is_v4 ? 3 : 6, count);
+	return make_key(ip, is_v4 ? 4 : 8, count);
 }
 
 /* Two rounds of multiplying and folding, keyed. */
@@ -131,13 +156,13 @@ bucket(const struct limit *limit, struct key key)
 {
 	uint64_t hash = key.prefix ^ limit->seed;
 
-	hash += key.family;
+	hash += key.what;
 	for (int i = 0; i < 2; i++) {
 		hash ^= hash >> 32;
 		hash *= 0x9e3779b97f4a7c15; /* 2^64 / golden ratio */
 		hash ^= limit->seed >> 7;
 	}
-	return (size_t)(hash >> 24) & limit->mask;
+	return (size_t)(hash >> 24);
 }
 
 static struct entry *
@@ -157,7 +182,8 @@ find(const struct limit *limit, struct entry *entries, struct key key)
 	for (size_t i = 0; i <= limit->used_max; i++) {
 		struct entry *entry = &entries[(at + i) & limit->mask];
 
-		if (entry->count == 0 || key_equal(entry->key, key))
+		if (entry->count == 0 ||
+		    (entry->prefix == key.prefix && entry->what == key.what))
 			return entry;
 	}
 	return NULL;
@@ -178,24 +204,17 @@ sum(struct limit *limit, struct key key)
 	return count;
 }
 
-bool
-limit_enter(struct limit *limit, unsigned worker, const struct ip *ip,
-	    unsigned max)
+static bool
+add(struct limit *limit, unsigned worker, struct key key)
 {
-	struct key key = key_of(ip);
-	struct entry *entry;
-	bool is_free;
+	struct entry *entry = find(limit, slice(limit, worker), key);
 
-	assert(max > 0);
-	lock(limit);
-	entry = find(limit, slice(limit, worker), key);
-	is_free = entry != NULL && sum(limit, key) < max;
-	if (is_free) {
-		entry->key = key;
-		entry->count++;
-	}
-	unlock(limit);
-	return is_free;
+	if (entry == NULL)
+		return false;
+	entry->prefix = key.prefix;
+	entry->what = key.what;
+	entry->count++;
+	return true;
 }
 
 /* Close the gap at `hole`: whatever stands behind it, up to the next free
@@ -206,12 +225,14 @@ fill(const struct limit *limit, struct entry *entries, size_t hole)
 	size_t at = hole;
 
 	for (size_t i = 0; i < limit->mask; i++) {
+		struct key key;
 		size_t home;
 
 		at = (at + 1) & limit->mask;
 		if (entries[at].count == 0)
 			break;
-		home = bucket(limit, entries[at].key);
+		key = (struct key){ entries[at].prefix, entries[at].what };
+		home = bucket(limit, key);
 		if (((at - home) & limit->mask) < ((at - hole) & limit->mask))
 			continue;
 		entries[hole] = entries[at];
@@ -220,18 +241,72 @@ fill(const struct limit *limit, struct entry *entries, size_t hole)
 	}
 }
 
-void
-limit_leave(struct limit *limit, unsigned worker, const struct ip *ip)
+static void
+subtract(struct limit *limit, unsigned worker, struct key key)
 {
 	struct entry *entries = slice(limit, worker);
-	struct entry *entry;
+	struct entry *entry = find(limit, entries, key);
 
-	lock(limit);
-	entry = find(limit, entries, key_of(ip));
 	assert(entry != NULL && entry->count > 0);
 	entry->count--;
 	if (entry->count == 0)
 		fill(limit, entries, (size_t)(entry - entries));
+}
+
+/* The bound that keeps it out. */
+static enum limit_answer
+look(struct limit *limit, const struct ip *ip,
+     const struct limit_bounds *bounds)
+{
+	const struct {
+		unsigned max;
+		enum limit_answer answer;
+	} each[COUNTS] = {
+		[COUNT_TOTAL] = { bounds->total, LIMIT_TOTAL },
+		[COUNT_NETWORK] = { bounds->per_network, LIMIT_NETWORK },
+		[COUNT_ADDRESS] = { bounds->per_address, LIMIT_ADDRESS },
+	};
+
+	for (unsigned i = 0; i < COUNTS; i++)
+		if (each[i].max > 0 && sum(limit, key_of(ip, i)) >= each[i].max)
+			return each[i].answer;
+	return LIMIT_TAKEN;
+}
+
+/* All counts, or none. */
+static enum limit_answer
+add_all(struct limit *limit, unsigned worker, const struct ip *ip)
+{
+	for (unsigned i = 0; i < COUNTS; i++) {
+		if (add(limit, worker, key_of(ip, i)))
+			continue;
+		while (i-- > 0)
+			subtract(limit, worker, key_of(ip, i));
+		return LIMIT_FULL;
+	}
+	return LIMIT_TAKEN;
+}
+
+enum limit_answer
+limit_enter(struct limit *limit, unsigned worker, const struct ip *ip,
+	    const struct limit_bounds *bounds)
+{
+	enum limit_answer answer;
+
+	lock(limit);
+	answer = look(limit, ip, bounds);
+	if (answer == LIMIT_TAKEN)
+		answer = add_all(limit, worker, ip);
+	unlock(limit);
+	return answer;
+}
+
+void
+limit_leave(struct limit *limit, unsigned worker, const struct ip *ip)
+{
+	lock(limit);
+	for (unsigned i = 0; i < COUNTS; i++)
+		subtract(limit, worker, key_of(ip, i));
 	unlock(limit);
 }
 
@@ -241,9 +316,61 @@ limit_count(struct limit *limit, const struct ip *ip)
 	unsigned count;
 
 	lock(limit);
-	count = sum(limit, key_of(ip));
+	count = sum(limit, key_of(ip, COUNT_ADDRESS));
 	unlock(limit);
 	return count;
+}
+
+unsigned
+limit_total(struct limit *limit)
+{
+	static const struct ip anybody;
+	unsigned count;
+
+	lock(limit);
+	count = sum(limit, key_of(&anybody, COUNT_TOTAL));
+	unlock(limit);
+	return count;
+}
+
+/* The window of key, or the one that makes room for it: over long ago, or the
+ * next to be. */
+static struct window *
+find_window(struct limit *limit, struct key key)
+{
+	size_t sets = LIMIT_WINDOWS / WAYS;
+	struct window *set = &limit->windows[bucket(limit, key) % sets * WAYS];
+	struct window *found = set;
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (set[i].prefix == key.prefix && set[i].what == key.what)
+			return &set[i];
+		if (set[i].until_us < found->until_us)
+			found = &set[i];
+	}
+	return found;
+}
+
+bool
+limit_rate(struct limit *limit, enum limit_rate kind, const struct ip *ip,
+	   unsigned max, uint64_t period_us, uint64_t now_us)
+{
+	struct key key = key_of(ip, COUNTS + (unsigned)kind);
+	struct window *window;
+	bool is_free;
+
+	assert(max > 0);
+	lock(limit);
+	window = find_window(limit, key);
+	/* A window without an end in sight is half written. */
+	if (window->prefix != key.prefix || window->what != key.what ||
+	    window->until_us <= now_us || window->until_us > now_us + period_us)
+		*window = (struct window){ key.prefix, key.what, 0,
+					   now_us + period_us };
+	is_free = window->count < max;
+	window->count += is_free;
+	unlock(limit);
+	return is_free;
 }
 
 void

@@ -287,13 +287,13 @@ make_id(struct worker *worker, char text[ID_LENGTH])
 
 static bool
 enter(struct doors *doors, int fd, struct session_peer *peer,
-      struct span octets, bool is_counted)
+      struct span octets)
 {
 	struct worker *worker = OWNER(doors, struct worker, doors);
 	char id[ID_LENGTH];
 
 	peer->id = make_id(worker, id);
-	return driver_start(&worker->drivers, fd, peer, octets, is_counted);
+	return driver_start(&worker->drivers, fd, peer, octets);
 }
 
 static size_t

@@ -24,13 +24,12 @@ struct scene {
 	int fd;
 	struct session_peer peer;
 	struct buf octets;
-	bool is_counted;
 	int stderr_kept;
 };
 
 static bool
 enter(struct doors *doors, int fd, struct session_peer *peer,
-      struct span octets, bool is_counted)
+      struct span octets)
 {
 	struct scene *scene = OWNER(doors, struct scene, doors);
 
@@ -39,7 +38,6 @@ enter(struct doors *doors, int fd, struct session_peer *peer,
 	scene->entered++;
 	scene->fd = fd;
 	scene->peer = *peer;
-	scene->is_counted = is_counted;
 	assert_true(buf_append(&scene->octets, octets));
 	return true;
 }
@@ -268,6 +266,122 @@ too_many_sessions_are_told_421(void **state)
 	scene_end(&scene);
 }
 
+/* One is there already. */
+static void
+count_in(struct scene *scene, const struct ip *ip)
+{
+	const struct limit_bounds none = { 0 };
+
+	assert_int_equal(limit_enter(scene->doors.limit, 0, ip, &none),
+			 LIMIT_TAKEN);
+}
+
+static void
+let_out(struct scene *scene)
+{
+	assert_int_equal(scene->entered, 1);
+	close(scene->client);
+	close(scene->fd);
+	scene->entered = scene->changed = 0;
+	scene->fd = scene->client = -1;
+}
+
+static void
+too_many_of_all_workers_are_told_421(void **state)
+{
+	struct scene scene;
+	struct ip ip;
+
+	(void)state;
+	scene_make(&scene);
+	scene.conf.connections_total_max = 2;
+	assert_true(ip_parse(SPAN_LIT("198.51.100.1"), &ip));
+	count_in(&scene, &ip);
+	come(&scene, false);
+	let_out(&scene);
+	come(&scene, false);
+	is_told(&scene, "421 4.3.2 ");
+	assert_int_equal(limit_total(scene.doors.limit), 2);
+	scene_end(&scene);
+}
+
+static void
+too_many_of_one_network_are_told_421(void **state)
+{
+	struct scene scene;
+	struct ip ip;
+
+	(void)state;
+	scene_make(&scene);
+	scene.conf.limits_loopback = true;
+	scene.conf.connections_per_network_max = 1;
+	assert_true(ip_parse(SPAN_LIT("127.0.0.9"), &ip));
+	count_in(&scene, &ip);
+	come(&scene, false);
+	is_told(&scene, "421 4.7.0 ");
+	scene_end(&scene);
+}
+
+static void
+who_comes_too_often_is_told_421(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	scene.conf.limits_loopback = true;
+	scene.conf.connection_rate = (struct conf_rate){ 2, 3600000000 };
+	for (int i = 0; i < 2; i++) {
+		come(&scene, false);
+		let_out(&scene);
+	}
+	come(&scene, false);
+	is_told(&scene, "421 4.7.0 ");
+	scene_end(&scene);
+}
+
+static void
+exempt_networks_have_no_bound_of_their_own(void **state)
+{
+	struct scene scene;
+	struct ip ip;
+
+	(void)state;
+	scene_make(&scene);
+	scene.conf.limits_loopback = true;
+	scene.conf.connections_per_address_max = 1;
+	scene.conf.connection_rate = (struct conf_rate){ 1, 3600000000 };
+	scene.conf.exempt = (struct conf_networks){ &scene.proxies, 1 };
+	assert_true(ip_parse(SPAN_LIT("127.0.0.1"), &ip));
+	count_in(&scene, &ip);
+	for (int i = 0; i < 2; i++) {
+		come(&scene, false);
+		let_out(&scene);
+	}
+	scene.conf.exempt.count = 0;
+	scene.conf.connection_rate.count = 0;
+	come(&scene, false);
+	is_told(&scene, "421 4.7.0 ");
+	scene_end(&scene);
+}
+
+static void
+without_memory_to_spare_nobody_enters(void **state)
+{
+	bool is_full = true;
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	scene.doors.is_memory_full = &is_full;
+	come(&scene, false);
+	is_told(&scene, "421 4.3.2 ");
+	is_full = false;
+	come(&scene, false);
+	assert_int_equal(scene.entered, 1);
+	scene_end(&scene);
+}
+
 /* The limit is that of the client that the header names. */
 static void
 too_many_of_one_address_are_told_421(void **state)
@@ -279,12 +393,11 @@ too_many_of_one_address_are_told_421(void **state)
 	scene_make(&scene);
 	scene.conf.connections_per_address_max = 2;
 	assert_true(ip_parse(SPAN_LIT("192.0.2.7"), &ip));
-	assert_true(limit_enter(scene.doors.limit, 0, &ip, 2));
+	count_in(&scene, &ip);
 	come(&scene, true);
 	peer_write(scene.client, SPAN_LIT(V1));
 	ring_scene_until(&scene.ring, &scene.changed, 1);
 	assert_int_equal(scene.entered, 1);
-	assert_true(scene.is_counted);
 	assert_int_equal(limit_count(scene.doors.limit, &ip), 2);
 	close(scene.client);
 	close(scene.fd);
@@ -309,10 +422,9 @@ loopback_is_not_limited_unless_asked_for(void **state)
 	scene_make(&scene);
 	scene.conf.connections_per_address_max = 1;
 	assert_true(ip_parse(SPAN_LIT("127.0.0.1"), &ip));
-	assert_true(limit_enter(scene.doors.limit, 0, &ip, 1));
+	count_in(&scene, &ip);
 	come(&scene, false);
 	assert_int_equal(scene.entered, 1);
-	assert_false(scene.is_counted);
 	close(scene.client);
 	close(scene.fd);
 	scene.entered = 0;
@@ -354,6 +466,11 @@ main(void)
 		cmocka_unit_test(what_is_no_header_is_closed_without_a_word),
 		cmocka_unit_test(a_header_that_does_not_come_is_not_waited_for),
 		cmocka_unit_test(too_many_sessions_are_told_421),
+		cmocka_unit_test(too_many_of_all_workers_are_told_421),
+		cmocka_unit_test(too_many_of_one_network_are_told_421),
+		cmocka_unit_test(who_comes_too_often_is_told_421),
+		cmocka_unit_test(exempt_networks_have_no_bound_of_their_own),
+		cmocka_unit_test(without_memory_to_spare_nobody_enters),
 		cmocka_unit_test(too_many_of_one_address_are_told_421),
 		cmocka_unit_test(loopback_is_not_limited_unless_asked_for),
 		cmocka_unit_test(who_is_not_taken_is_told_and_not_counted),

@@ -218,17 +218,17 @@ scene_make(struct scene *scene)
 
 /* A client is there, and the session has been told that it starts. */
 static void
-start(struct scene *scene, struct span octets, bool is_counted)
+start(struct scene *scene, struct span octets)
 {
 	int accepted;
 
 	scene->client =
 		loopback_pair(&accepted, &scene->peer.ip, &scene->peer.port);
-	if (is_counted)
-		assert_true(limit_enter(scene->drivers.limit, 0,
-					&scene->peer.ip, 1));
-	assert_true(driver_start(&scene->drivers, accepted, &scene->peer,
-				 octets, is_counted));
+	assert_int_equal(limit_enter(scene->drivers.limit, 0, &scene->peer.ip,
+				     &(struct limit_bounds){ 0 }),
+			 LIMIT_TAKEN);
+	assert_true(
+		driver_start(&scene->drivers, accepted, &scene->peer, octets));
 	assert_int_equal(session->told[SESSION_START], 1);
 	assert_int_equal(scene->stats.count[STAT_SESSIONS_OPEN], 1);
 }
@@ -303,7 +303,7 @@ octets_come_in_and_output_goes_out(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_LIT("early"), false);
+	start(&scene, SPAN_LIT("early"));
 	assert_int_equal(session->octets[SIDE_CLIENT].n, 5);
 	buf_append(&session->out[SIDE_CLIENT], SPAN_LIT("220 hi\r\n"));
 	nudge(&scene);
@@ -336,7 +336,7 @@ a_backend_is_reached_and_talked_to(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){ .act = ACT_CONNECT,
 				      .side = SIDE_BACKEND });
 	nudge(&scene);
@@ -366,7 +366,7 @@ a_side_can_be_connected_again(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){
 		.act = ACT_CONNECT, .side = SIDE_BACKEND, .backend = 1 });
 	nudge(&scene);
@@ -405,7 +405,7 @@ questions_are_answered_after_the_actions(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan_ask(1 << 16 | 7, "a.example");
 	plan_ask(1 << 16 | 8, "b.test");
 	nudge(&scene);
@@ -422,7 +422,7 @@ a_forgotten_generation_is_not_answered(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan_ask(1 << 16 | 7, "a.example");
 	plan_ask(2 << 16 | 7, "b.test");
 	plan_ask(1 << 16 | 8, "c.test");
@@ -449,7 +449,7 @@ a_line_is_spooled(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){ .act = ACT_SPOOL,
 				      .octets = SPAN_LIT("line\n") });
 	nudge(&scene);
@@ -469,7 +469,7 @@ a_body_is_written_read_and_dropped(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){ .act = ACT_BODY_WRITE,
 				      .octets = SPAN_LIT("hello world") });
 	nudge(&scene);
@@ -494,7 +494,7 @@ a_dropped_write_is_not_told(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){ .act = ACT_BODY_WRITE,
 				      .octets = SPAN_LIT("old") });
 	plan((struct session_action){ .act = ACT_BODY_DROP });
@@ -519,7 +519,7 @@ a_body_over_the_budget_is_told(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){
 		.act = ACT_BODY_WRITE,
 		.octets = span_make(octets, sizeof(octets)) });
@@ -538,7 +538,7 @@ a_session_ends_once_nothing_refers_to_it(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	plan((struct session_action){ .act = ACT_SPOOL,
 				      .octets = SPAN_LIT("last\n") });
 	plan((struct session_action){ .act = ACT_BODY_WRITE,
@@ -562,7 +562,7 @@ last_words_outlive_the_session(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, true);
+	start(&scene, SPAN_NONE);
 	buf_append(&session->out[SIDE_CLIENT], SPAN_LIT("221 bye\r\n"));
 	plan((struct session_action){ .act = ACT_CLOSE, .side = SIDE_CLIENT });
 	plan((struct session_action){ .act = ACT_END });
@@ -590,7 +590,7 @@ a_deadline_fires_and_may_move_on(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	start_us = clock_monotonic_us();
 	session->deadline_us = start_us + 50000;
 	nudge(&scene);
@@ -614,7 +614,7 @@ a_client_that_goes_is_told(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	shutdown(scene.client, SHUT_WR);
 	until_told(&scene, SESSION_CLOSED, 1);
 	assert_int_equal(session->last[SESSION_CLOSED].side, SIDE_CLIENT);
@@ -629,7 +629,7 @@ draining_is_told(void **state)
 
 	(void)state;
 	scene_make(&scene);
-	start(&scene, SPAN_NONE, false);
+	start(&scene, SPAN_NONE);
 	drivers_drain(&scene.drivers);
 	assert_int_equal(session->told[SESSION_DRAIN], 1);
 	scene_end(&scene);
