@@ -612,6 +612,7 @@ backend_data(struct backend *backend, struct buf *out)
 bool
 backend_content(struct backend *backend, struct buf *out)
 {
+	backend->has_content = false;
 	return client_send(&backend->client, CLIENT_CONTENT, 0, SPAN_NONE, out);
 }
 
@@ -657,16 +658,42 @@ backend_quit(struct backend *backend, struct buf *out)
 	backend->state = BACKEND_NONE;
 }
 
-uint64_t
-backend_deadline(const struct backend *backend)
-{
-	enum client_command first;
-	bool is_final;
+/* How long it may take for what is awaited of it. */
+struct patience {
+	uint64_t us_max; /* 0: nothing is awaited */
+	const char *reason;
+};
 
+static struct patience
+patience_for_reply(const struct backend *backend)
+{
+	const struct conf_backend *conf = backend->conf;
+	enum client_command first =
+		backend->client.queue[backend->client.first].command;
+
+	if (first == CLIENT_DATA)
+		return (struct patience){
+			conf->data_reply_us_max,
+			"no reply within data-reply-timeout"
+		};
+	if (first != CLIENT_CONTENT && first != CLIENT_CHUNK)
+		return (struct patience){ conf->reply_us_max,
+					  "no reply within reply-timeout" };
+	if (!backend->has_content)
+		return (struct patience){ conf->block_us_max,
+					  "it takes nothing for "
+					  "data-block-timeout" };
+	return (struct patience){ conf->final_us_max,
+				  "no reply within final-timeout" };
+}
+
+static struct patience
+patience(const struct backend *backend)
+{
 	switch (backend->state) {
 	case BACKEND_NONE:
 	case BACKEND_LOST:
-		return 0;
+		break;
 	case BACKEND_CONNECTING:
 	case BACKEND_BANNER:
 	case BACKEND_HELLO:
@@ -674,14 +701,29 @@ backend_deadline(const struct backend *backend)
 	case BACKEND_SECURING:
 	case BACKEND_NAMING:
 	case BACKEND_IDENTIFYING:
-		return backend->since_us + backend->conf->connect_us_max;
+		return (struct patience){ backend->conf->connect_us_max,
+					  "not ready within connect-timeout" };
 	case BACKEND_UP:
+		if (client_outstanding(&backend->client) > 0)
+			return patience_for_reply(backend);
 		break;
 	}
-	if (client_outstanding(&backend->client) == 0)
-		return 0;
-	first = backend->client.queue[backend->client.first].command;
-	is_final = first == CLIENT_CONTENT || first == CLIENT_CHUNK;
-	return backend->since_us + (is_final ? backend->conf->final_us_max
-					     : backend->conf->reply_us_max);
+	return (struct patience){ 0, NULL };
+}
+
+uint64_t
+backend_deadline(const struct backend *backend)
+{
+	uint64_t us_max = patience(backend).us_max;
+
+	return us_max == 0 ? 0 : backend->since_us + us_max;
+}
+
+void
+backend_overdue(struct backend *backend)
+{
+	backend_closed(backend,
+		       backend->state == BACKEND_UP ? EVENT_BACKEND_TIMEOUT
+						    : EVENT_BACKEND_DOWN,
+		       patience(backend).reason);
 }

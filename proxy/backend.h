@@ -109,6 +109,7 @@ struct backend {
 	size_t sent;  /* recipients of the envelope gone over */
 	size_t acked; /* accepted recipients confirmed on this connection */
 	size_t in_flight;
+	bool has_content;  /* all of a message has left: set by the session */
 	uint64_t since_us; /* last progress, or start of connecting; the
 			      session moves it when it sends or drains */
 	/* Why it was lost, for the event log. */
@@ -237,5 +238,8 @@ backend_is_last(const struct backend *backend)
 
 /* When it is taken as dead, on the caller's clock; 0 for never. */
 uint64_t backend_deadline(const struct backend *backend);
+
+/* That time has come. */
+void backend_overdue(struct backend *backend);
 
 #endif

@@ -17,9 +17,24 @@ body_init(struct body *body, size_t memory_max)
 }
 
 void
+body_bound(struct body *body, size_t memory_max)
+{
+	body->memory_max = memory_max;
+}
+
+void
 body_fini(struct body *body)
 {
 	buf_fini(&body->memory);
+}
+
+static void
+give_back(struct body *body)
+{
+	size_t max = body->memory.max;
+
+	buf_fini(&body->memory);
+	buf_init(&body->memory, max);
 }
 
 void
@@ -30,7 +45,7 @@ body_reset(struct body *body)
 	if (body->writing > 0)
 		return;
 	if (body->memory.cap > BODY_KEPT)
-		buf_fini(&body->memory);
+		give_back(body);
 	buf_reset(&body->memory);
 	body->in_file = 0;
 	body->writing = 0;
@@ -59,6 +74,10 @@ body_written(struct body *body)
 	body->in_file += body->writing;
 	buf_consume(&body->memory, body->writing);
 	body->writing = 0;
+	/* Far more than it will need: its bound was lowered. */
+	if (body->memory.n == 0 &&
+	    body->memory.cap > 2 * (body->memory_max + BODY_KEPT))
+		give_back(body);
 }
 
 struct span

@@ -23,6 +23,9 @@ struct body {
 void body_init(struct body *body, size_t memory_max);
 void body_fini(struct body *body);
 
+/* From now on keep about memory_max in memory, no more than at first. */
+void body_bound(struct body *body, size_t memory_max);
+
 /* Empty it; the memory is kept if it is small. While a write is under way
  * nothing is done: only body_fini() may follow, when it has ended. */
 void body_reset(struct body *body);

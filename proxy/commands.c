@@ -65,19 +65,50 @@ pump_mail(struct session *session)
 }
 
 static void
+refuse_sender(struct session *session, unsigned code, const char *enhanced,
+	      const char *text)
+{
+	server_sender(&session->server, code);
+	session_reply(session, code, enhanced, text);
+}
+
+/* Limits that let the session go on. */
+static bool
+may_begin(struct session *session)
+{
+	const struct session_host *host = session->host;
+
+	if (session_is_short(session)) {
+		session_log(session, EVENT_LIMITED, "memory");
+		refuse_sender(session, 452, "4.3.1",
+			      "Too little memory now, try again later");
+		return false;
+	}
+	if (host->take_message == NULL ||
+	    host->take_message(host->limits, &session->client.ip))
+		return true;
+	session_log(session, EVENT_LIMITED, "limit.message-rate");
+	refuse_sender(session, 451, "4.7.1",
+		      "Too many messages from your address in a short time");
+	return false;
+}
+
+static void
 take_sender(struct session *session, struct command *command)
 {
 	struct ehlo known = routing_ehlo(session);
-	struct mail *mail = need_mail(session);
+	struct mail *mail;
 
+	if (!may_begin(session))
+		return;
+	mail = need_mail(session);
 	drop_unknown_parameters(command, &known);
 	if (mail == NULL ||
 	    !mail_begin(mail, command, session->server.offered.extensions,
 			&session->client.ip, buf_span(&session->helo),
 			session->is_authenticated, buf_span(&session->id))) {
 		session_end_mail(session);
-		server_sender(&session->server, 452);
-		session_reply(session, 452, "4.3.1", "Out of memory");
+		refuse_sender(session, 452, "4.3.1", "Out of memory");
 		return;
 	}
 	mail_judge(mail);
@@ -174,7 +205,9 @@ take_turn(struct session *session, const struct server_turn *turn,
 	case SERVER_RESET:
 		return;
 	case SERVER_CLOSE:
-		if (turn->code != 221)
+		if (turn->limit != NULL)
+			session_log(session, EVENT_LIMITED, turn->limit);
+		else if (turn->code != 221)
 			session_log(session, EVENT_CLIENT_PROTOCOL, turn->text);
 		session_close(session);
 		return;
@@ -203,6 +236,20 @@ take_turn(struct session *session, const struct server_turn *turn,
 		greeting_identity(session, command);
 		return;
 	}
+}
+
+/* 354 would be a promise of memory that there is not. */
+static struct server_turn
+refuse_content(struct session *session)
+{
+	session_log(session, EVENT_LIMITED, "memory");
+	commands_drop_mail(session);
+	return (struct server_turn){
+		.duty = SERVER_ANSWER,
+		.code = 452,
+		.enhanced = "4.3.1",
+		.text = "Too little memory now, try again later",
+	};
 }
 
 /* Another mail, and the gate is to end. The first one may still be sent: who
@@ -255,6 +302,8 @@ take_line(struct session *session)
 	if (framed == COMMAND_MORE) {
 		session->reader = reader;
 		session_consume(session, before - in.n);
+		if (session->line_us == 0)
+			session->line_us = session_now(session);
 		return false;
 	}
 	if (fault == COMMAND_OK && framed == COMMAND_LINE &&
@@ -268,8 +317,12 @@ take_line(struct session *session)
 	if (turn.duty == SERVER_WAIT)
 		return false;
 	session->reader = reader;
+	session->line_us = 0;
+	session->has_spoken = true;
 	if (in.n > 0 && is_too_early(session, turn.duty))
 		return true;
+	if (turn.duty == SERVER_CONTENT && session_is_short(session))
+		turn = refuse_content(session);
 	take_turn(session, &turn, &command);
 	/* The command borrows from the line until here. */
 	if (session->phase != PHASE_CLOSING)

@@ -214,7 +214,6 @@ struct conf {
 	unsigned connections_per_network_max;
 	struct conf_rate connection_rate; /* of an address, as below */
 	struct conf_rate message_rate;
-	struct conf_rate recipient_rate;
 	bool limits_loopback;
 	struct conf_networks exempt; /* from what counts by address */
 	unsigned recipients_max;     /* per mail; at least 1 */

@@ -18,7 +18,8 @@ is_unset(const struct conf_setting *row, const void *value)
 	}
 	if (row->type == CONF_BACKEND_NAME)
 		return *(const size_t *)value == CONF_NO_BACKEND;
-	if (conf_type_size(row->type) == sizeof(struct span))
+	if (row->type != CONF_RATE &&
+	    conf_type_size(row->type) == sizeof(struct span))
 		return ((const struct span *)value)->n == 0;
 	return false;
 }

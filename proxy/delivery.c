@@ -155,6 +155,7 @@ delivery_spooled(struct session *session, int error)
 	session->delivery = (struct delivery){ 0 };
 	session_end_mail(session);
 	server_end(&session->server);
+	server_delivered(&session->server);
 	session_enter(session, PHASE_COMMANDS);
 }
 
@@ -489,8 +490,10 @@ delivery_sent(struct session *session, enum session_side side)
 	if (session->phase == PHASE_DELIVERY &&
 	    side == session->delivery.side &&
 	    session->delivery.step == DELIVERY_FINAL &&
-	    session->out[side].n == 0)
+	    session->out[side].n == 0) {
 		session->delivery.is_sent = true;
+		session_leg(session, side)->has_content = true;
+	}
 }
 
 /* Promise 2: a yes is worth something once all of the message has left, and

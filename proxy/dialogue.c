@@ -11,7 +11,7 @@ dialogue_relay(struct session *session, const struct reply *reply)
 {
 	bool is_told = reply_relay(&session->out[SIDE_CLIENT], reply);
 
-	session->client_us = session_now(session);
+	patience_answered(session);
 	session->is_goodbye |= !is_told || reply->code == 421;
 }
 
@@ -189,7 +189,7 @@ on_recipient(struct session *session, const struct client_answer *answer)
 		session->is_goodbye |=
 			!buf_append(&session->out[SIDE_CLIENT], refusal) ||
 			span_starts(refusal, SPAN_LIT("421"));
-		session->client_us = session_now(session);
+		patience_answered(session);
 	} else {
 		dialogue_relay(session, &answer->reply);
 	}

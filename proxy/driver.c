@@ -54,6 +54,7 @@ struct driver {
 	bool is_spooling;
 	unsigned borrowed; /* operations on the session's memory */
 	bool is_over;
+	size_t memory;    /* that it was last seen to hold */
 	uint64_t read_at; /* of the read under way */
 	struct timer timer;
 	struct driver *next, **at;
@@ -639,6 +640,45 @@ on_timer(struct timer *timer)
 		set_timer(driver);
 }
 
+static void
+say_memory(const struct drivers *drivers)
+{
+	log_printf(drivers->is_memory_full ? EVENT_MEMORY_FULL
+					   : EVENT_MEMORY_FREE,
+		   "worker=%u sessions=%zu memory=%zu", drivers->worker,
+		   drivers->count, drivers->memory);
+}
+
+/* What the driver holds now, in place of what it held. */
+static void
+weigh(struct driver *driver, size_t memory)
+{
+	struct drivers *drivers = driver->drivers;
+	size_t most = drivers->memory_max;
+	bool was_full = drivers->is_memory_full;
+
+	drivers->memory = drivers->memory - driver->memory + memory;
+	driver->memory = memory;
+	if (drivers->memory >= most && most > 0)
+		drivers->is_memory_full = true;
+	else if (drivers->memory <= most - most / 8)
+		drivers->is_memory_full = false;
+	if (drivers->is_memory_full != was_full)
+		say_memory(drivers);
+}
+
+static size_t
+held(const struct driver *driver)
+{
+	size_t memory = sizeof(*driver) + session_memory(driver->session);
+
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		if (driver->links[side] != NULL)
+			memory += sizeof(struct link) +
+				  driver->links[side]->conn.sending.cap;
+	return memory;
+}
+
 /* All is over; twice is harmless. The session's memory goes once no operation
  * refers to it. */
 static void
@@ -654,6 +694,7 @@ finish(struct driver *driver)
 		abort_side(driver, side);
 	if (driver->borrowed > 0)
 		return;
+	weigh(driver, 0);
 	*driver->at = driver->next;
 	if (driver->next != NULL)
 		driver->next->at = driver->at;
@@ -681,6 +722,7 @@ drive(struct driver *driver)
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		serve_side(driver, side);
 	set_timer(driver);
+	weigh(driver, held(driver));
 }
 
 static struct driver *

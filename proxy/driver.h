@@ -42,7 +42,11 @@ struct drivers {
 	unsigned worker;
 	/* Something has ended: a driver, or a connection. */
 	void (*changed)(struct drivers *drivers);
-	bool is_draining; /* drivers_drain() was called */
+	size_t memory_max; /* that sessions may hold; 0: any */
+	bool is_draining;  /* drivers_drain() was called */
+	/* They hold it all; until an eighth is free again. */
+	bool is_memory_full;
+	size_t memory; /* that they hold */
 	struct driver *first;
 	size_t count;
 	struct link *links;

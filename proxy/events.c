@@ -161,6 +161,9 @@ take_octets(struct session *session, const struct session_event *event)
 
 	if (event->side == SIDE_CLIENT) {
 		session->client_us = session_now(session);
+		if (session->phase == PHASE_DATA ||
+		    session->phase == PHASE_CHUNK)
+			session->rate_octets += event->octets.n;
 		if (session->in.n == 0)
 			session->live = event->octets;
 		else if (!buf_append(&session->in, event->octets))
@@ -214,12 +217,7 @@ expire_legs(struct session *session, uint64_t now)
 		if (leg == NULL || backend_deadline(leg) == 0 ||
 		    backend_deadline(leg) > now)
 			continue;
-		if (leg->state == BACKEND_UP)
-			backend_closed(leg, EVENT_BACKEND_TIMEOUT,
-				       "no reply in time");
-		else
-			backend_closed(leg, EVENT_BACKEND_DOWN,
-				       "not ready in time");
+		backend_overdue(leg);
 	}
 }
 
@@ -230,9 +228,6 @@ take_timer(struct session *session)
 	const struct conf *conf = session->host->conf;
 	/* Before a leg is given up: one that is awaits nothing either. */
 	uint64_t stalled_us = session_stall_deadline(session);
-	uint64_t intake_us = intake_deadline(session);
-	bool is_intake_late = intake_us != 0 && intake_us <= now;
-	bool is_silent = now >= session->client_us + conf->client_us_max;
 
 	expire_legs(session, now);
 	if (!session->identity.is_name_known && now >= session->name_us)
@@ -253,27 +248,9 @@ take_timer(struct session *session)
 	}
 	switch (session->phase) {
 	case PHASE_COMMANDS:
-		if (server_is_waiting(&session->server) ||
-		    (!is_intake_late && !is_silent))
-			return;
-		session_log(session,
-			    is_intake_late ? EVENT_DATA_TIMEOUT
-					   : EVENT_CLIENT_TIMEOUT,
-			    NULL);
-		session_goodbye(session, 421, "4.4.2",
-				is_intake_late ? "The message took too long"
-					       : "You were silent");
-		return;
 	case PHASE_DATA:
 	case PHASE_CHUNK:
-		if (is_intake_late)
-			session_log(session, EVENT_DATA_TIMEOUT, NULL);
-		else if (session_is_listening(session) && is_silent)
-			session_log(session, EVENT_CLIENT_TIMEOUT, "in data");
-		else
-			return;
-		session_goodbye(session, 421, "4.4.2",
-				"The message took too long");
+		patience_end(session);
 		return;
 	case PHASE_JUDGING:
 		if (now < session->phase_us + conf->eval_us_max)
@@ -305,7 +282,7 @@ take_written(struct session *session, int error)
 	if (mail == NULL || mail->body.writing == 0)
 		return;
 	body_written(&mail->body);
-	session->client_us = session_now(session);
+	patience_resume(session);
 	if (error == 0)
 		return;
 	if (mail->refusal == MAIL_NOT_REFUSED)

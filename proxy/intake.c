@@ -13,6 +13,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Of each body that is in memory, at most, when memory is scarce. */
+#define BODY_SCARCE (16u * 1024)
+
 void
 intake_begin_chunk(struct session *session, const struct server_turn *turn,
 		   const struct command *command)
@@ -73,6 +76,16 @@ refuse_overrun(struct session *session)
 			"Message is far larger than we take");
 }
 
+/* What of a body is kept in memory, while there is memory. */
+static size_t
+body_memory(const struct session *session)
+{
+	size_t most = (size_t)session->host->conf->body_memory;
+
+	return session_is_short(session) && most > BODY_SCARCE ? BODY_SCARCE
+							       : most;
+}
+
 /* The front of the client's octets, as far as the body has room. */
 static enum mail_intake
 take(struct session *session, struct span in)
@@ -80,8 +93,10 @@ take(struct session *session, struct span in)
 	struct mail *mail = session->mail;
 	enum eval_stage stage = mail->stage;
 	size_t before = in.n;
-	enum mail_intake intake = mail_take(mail, &in);
+	enum mail_intake intake;
 
+	body_bound(&mail->body, body_memory(session));
+	intake = mail_take(mail, &in);
 	session_consume(session, before - in.n);
 	session->chunk.left -= before - in.n;
 	if (intake == MAIL_OVERRUN)

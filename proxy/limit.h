@@ -48,7 +48,6 @@ enum limit_answer {
 enum limit_rate {
 	RATE_CONNECTIONS,
 	RATE_MESSAGES,
-	RATE_RECIPIENTS,
 };
 
 /* Windows that are kept, of all kinds together. */

@@ -35,6 +35,8 @@ mail_init(struct mail *mail, const struct session_host *host)
 	arena_init(&mail->arena, ARENA_MAX);
 	buf_init(&mail->id, ID_MAX);
 	message_init(&mail->message, conf->header_size_max);
+	if (conf->fields_max > 0)
+		mail->message.fields_max = conf->fields_max;
 	body_init(&mail->body, conf->body_memory);
 	buf_init(&mail->head, conf->header_size_max + OWN_FIELDS_MAX);
 }
@@ -312,6 +314,7 @@ begin(struct mail *mail)
 	mail->decision = (struct decision){
 		.is_enforced = mail->route->mode == MODE_ENFORCE,
 	};
+	mail->line_octets = 0;
 	message_reset(&mail->message);
 	body_reset(&mail->body);
 }
@@ -378,6 +381,27 @@ end_header(struct mail *mail)
 		mail->refusal = MAIL_NO_ROOM;
 }
 
+/* RFC 5321 4.5.3.1.6. A line may be cut by the end of a chunk. */
+static bool
+has_long_line(struct mail *mail, struct span chunk)
+{
+	uint64_t line_max =
+		mail->decoder.is_binary ? 0 : mail->host->conf->line_max;
+
+	while (line_max > 0 && chunk.n > 0) {
+		size_t n = span_find(chunk, '\n');
+		bool is_end = n < chunk.n;
+
+		mail->line_octets += is_end ? n + 1 : n;
+		if (mail->line_octets > line_max)
+			return true;
+		if (is_end)
+			mail->line_octets = 0;
+		chunk = span_after(chunk, is_end ? n + 1 : n);
+	}
+	return false;
+}
+
 static void
 take_chunk(struct mail *mail, struct span chunk)
 {
@@ -387,6 +411,8 @@ take_chunk(struct mail *mail, struct span chunk)
 		refuse(mail, MAIL_TOO_LARGE);
 	if (mail->decoder.faults != 0 && !mail->decoder.is_normalising)
 		refuse(mail, MAIL_LINE_ENDINGS);
+	if (has_long_line(mail, chunk))
+		refuse(mail, MAIL_LINE_TOO_LONG);
 	if (mail->refusal != MAIL_NOT_REFUSED)
 		return;
 	message_feed(&mail->message, chunk, &body);
@@ -683,6 +709,10 @@ mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
 					"Message holds a bare CR, a bare LF "
 					"or NUL; lines end in CR LF",
 					"line-endings" },
+		[MAIL_LINE_TOO_LONG] = { 550, "5.6.0",
+					 "Message has a line that is longer "
+					 "than we take",
+					 "line-length" },
 		[MAIL_NO_ROOM] = { 452, "4.3.1",
 				   "No room for this message now, try again "
 				   "later",
@@ -744,5 +774,6 @@ size_t
 mail_memory(const struct mail *mail)
 {
 	return mail->arena.used + mail->message.header.cap +
-	       mail->body.memory.cap + mail->head.cap;
+	       mail->body.memory.cap + mail->head.cap +
+	       mail->message.fields_cap * sizeof(struct message_entry);
 }

@@ -31,6 +31,7 @@ enum mail_refusal {
 	MAIL_TOO_LARGE,        /* 552 5.3.4 */
 	MAIL_HEADER_TOO_LARGE, /* 552 5.3.4 */
 	MAIL_LINE_ENDINGS,     /* 550 5.6.0 */
+	MAIL_LINE_TOO_LONG,    /* 550 5.6.0 */
 	MAIL_NO_ROOM,          /* 452 4.3.1 */
 	MAIL_TOO_MANY_HOPS,    /* 554 5.4.6 */
 };
@@ -60,6 +61,7 @@ struct mail {
 
 	/* Arrival. */
 	struct data_decoder decoder;
+	uint64_t line_octets; /* of the line it is at */
 	struct message message;
 	struct body body;
 	struct dkim_check *dkim;

@@ -30,6 +30,8 @@ session_enter(struct session *session, enum session_phase phase)
 	session->phase = phase;
 	session->phase_us = session_now(session);
 	session->client_us = session->phase_us;
+	session->rate_us = session->phase_us;
+	session->rate_octets = 0;
 }
 
 void
@@ -129,7 +131,7 @@ session_reply(struct session *session, unsigned code, const char *enhanced,
 	if (!reply_format(&session->out[SIDE_CLIENT], code, enhanced,
 			  span_cstr(text)))
 		session->is_goodbye = true; /* nothing can be said any more */
-	session->client_us = session_now(session);
+	patience_answered(session);
 }
 
 void
@@ -389,23 +391,13 @@ session_deadline(const struct session *session)
 		deadline = earlier(deadline, backend_deadline(session->divert));
 	deadline = earlier(deadline, session_stall_deadline(session));
 	deadline = earlier(deadline, session_drain_deadline(session));
-	if (!server_is_waiting(&session->server))
-		deadline = earlier(deadline, intake_deadline(session));
 	if (!session->identity.is_name_known)
 		deadline = earlier(deadline, session->name_us);
 	switch (session->phase) {
 	case PHASE_COMMANDS:
-		if (!server_is_waiting(&session->server))
-			deadline =
-				earlier(deadline, session->client_us +
-							  conf->client_us_max);
-		break;
 	case PHASE_DATA:
 	case PHASE_CHUNK:
-		if (session_is_listening(session))
-			deadline =
-				earlier(deadline, session->client_us +
-							  conf->client_us_max);
+		deadline = earlier(deadline, patience_deadline(session));
 		break;
 	case PHASE_JUDGING:
 		deadline = earlier(deadline,
@@ -444,9 +436,14 @@ init_client(struct session *session, const struct session_peer *peer)
 		.size_max = conf->message_size_max,
 		.recipients_max = conf->recipients_max,
 		.errors_max = conf->errors_max,
+		.unknown_max = conf->unknown_max,
+		.refused_max = conf->refused_max,
+		.junk_max = conf->junk_max,
+		.messages_max = conf->messages_max,
 	};
 
 	server_init(&session->server, &limits);
+	session->reader.line_max = (size_t)conf->command_line_max;
 	for (size_t i = 0; i < session->listener->xclient_from.count; i++)
 		if (ip_network_has(&session->listener->xclient_from.list[i],
 				   &peer->ip))

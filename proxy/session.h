@@ -47,6 +47,12 @@ struct session_host {
 	struct stats *stats;
 	/* Whether verdict lines cannot be written now; may be NULL. */
 	const bool *is_spool_full;
+	/* Whether sessions hold all the memory they may; may be NULL. */
+	const bool *is_memory_full;
+	/* One more mail of this client: whether that is within its rate. May
+	 * be NULL. */
+	bool (*take_message)(void *limits, const struct ip *client);
+	void *limits;
 	uint64_t (*monotonic_us)(void *clock);
 	uint64_t (*wall_us)(void *clock); /* since the epoch */
 	void *clock;

@@ -3,6 +3,7 @@
  * session_state: what a session is made of, for its own files only.
  *
  *   session.c   its life, its actions, its deadlines
+ *   patience.c  how long the client may take
  *   events.c    session_step(): what each event does, and what goes on then
  *   secure.c    TLS, on all sides
  *   greeting.c  banner, HELO and EHLO, XCLIENT
@@ -100,6 +101,10 @@ struct session {
 	uint64_t drain_us;     /* since when it shall end; 0: it need not */
 	bool is_goodbye;       /* a 421 of the backend was passed on: close */
 	uint64_t client_us;    /* when it was last heard, or owed nothing */
+	uint64_t line_us;      /* since when it is at a command line; or 0 */
+	bool has_spoken;       /* a command has come */
+	uint64_t rate_us;      /* since when rate_octets of data have come */
+	uint64_t rate_octets;
 
 	/* The client's name. */
 	struct arena arena;
@@ -144,6 +149,15 @@ static inline bool
 session_is_listening(const struct session *session)
 {
 	return session->mail == NULL || session->mail->body.writing == 0;
+}
+
+/* Whether there is no memory for what has not begun yet. */
+static inline bool
+session_is_short(const struct session *session)
+{
+	const bool *is_full = session->host->is_memory_full;
+
+	return is_full != NULL && *is_full;
 }
 
 /* session.c */
@@ -199,6 +213,15 @@ void secure_backend_failed(struct session *session, enum session_side side,
 /* A backend that could not be reached as it was tried: it is tried in plain,
  * where that is allowed, or its next address. False if there is no more. */
 bool secure_try_next(struct session *session, enum session_side side);
+/* patience.c */
+/* When the client has been silent, or slow, for too long; 0 for never. */
+uint64_t patience_deadline(const struct session *session);
+/* If it has: tell it and close. */
+void patience_end(struct session *session);
+/* It has had a reply, and what it is at now it begins now. */
+void patience_answered(struct session *session);
+/* It is listened to again in the midst of its data. */
+void patience_resume(struct session *session);
 
 /* greeting.c */
 /* The banner is said, or its backend is reached for it. */

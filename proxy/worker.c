@@ -296,6 +296,18 @@ enter(struct doors *doors, int fd, struct session_peer *peer,
 	return driver_start(&worker->drivers, fd, peer, octets);
 }
 
+static bool
+take_message(void *limits, const struct ip *client)
+{
+	const struct worker *worker = limits;
+	const struct conf *conf = worker->setup->conf;
+	const struct conf_rate *rate = &conf->message_rate;
+
+	return rate->count == 0 || !conf_is_limited(conf, client) ||
+	       limit_rate(worker->setup->limit, RATE_MESSAGES, client,
+			  rate->count, rate->period_us, clock_monotonic_us());
+}
+
 static size_t
 sessions(struct doors *doors)
 {
@@ -493,6 +505,9 @@ sessions_init(struct worker *worker)
 		.probed = worker->probed,
 		.stats = setup->stats,
 		.is_spool_full = &worker->spool.is_full,
+		.is_memory_full = &worker->drivers.is_memory_full,
+		.take_message = take_message,
+		.limits = worker,
 		.monotonic_us = monotonic,
 		.wall_us = wall,
 	};
@@ -506,6 +521,7 @@ sessions_init(struct worker *worker)
 		.host = &worker->host,
 		.limit = setup->limit,
 		.worker = setup->number,
+		.memory_max = setup->conf->memory_max,
 		.changed = drivers_changed,
 	};
 	worker->doors = (struct doors){
@@ -514,6 +530,7 @@ sessions_init(struct worker *worker)
 		.conf = setup->conf,
 		.header_us_max = DOOR_HEADER_US_MAX,
 		.connections_max = worker_connections_max(setup->conf),
+		.is_memory_full = &worker->drivers.is_memory_full,
 		.limit = setup->limit,
 		.worker = setup->number,
 		.enter = enter,

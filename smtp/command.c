@@ -49,12 +49,18 @@ is_chunk_line(struct span line)
 	return span_starts_nocase(line, SPAN_LIT("BDAT"));
 }
 
+static size_t
+line_max(const struct command_reader *reader)
+{
+	return reader->line_max == 0 ? COMMAND_LINE_MAX : reader->line_max;
+}
+
 /* The octets before n hold no end of line: if they are too many, drop them,
  * else remember not to search them again. */
 static void
 hold(struct command_reader *reader, struct span *in, size_t n)
 {
-	if (!reader->is_skipping && n > COMMAND_LINE_MAX) {
+	if (!reader->is_skipping && n > line_max(reader)) {
 		reader->is_skipping = true;
 		reader->is_chunk = is_chunk_line(*in);
 	}
@@ -83,12 +89,12 @@ command_next(struct command_reader *reader, struct span *in, struct span *line)
 		hold(reader, in, n);
 		return COMMAND_BAD_OCTET;
 	}
-	is_too_long = reader->is_skipping || n > COMMAND_LINE_MAX;
+	is_too_long = reader->is_skipping || n > line_max(reader);
 	is_chunk = reader->is_skipping ? reader->is_chunk : is_chunk_line(*in);
 	if (!is_too_long)
 		*line = span_first(*in, n);
 	*in = span_after(*in, n + 2);
-	*reader = (struct command_reader){ 0 };
+	*reader = (struct command_reader){ .line_max = reader->line_max };
 	if (!is_too_long)
 		return COMMAND_LINE;
 	return is_chunk ? COMMAND_LONG_CHUNK : COMMAND_TOO_LONG;

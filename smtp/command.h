@@ -19,7 +19,7 @@
 
 #include "smtp/address.h"
 
-/* Longest line without CR LF that is read: RFC 5321 allows 512 octets with
+/* Longest line without CR LF that is ever read: RFC 5321 allows 512 octets with
  * it; MAIL and RCPT parameters of the extensions we know need some more. */
 #define COMMAND_LINE_MAX 2048
 #define COMMAND_PARAMETERS_MAX 16
@@ -72,6 +72,7 @@ struct command_reader {
 	size_t scanned;   /* octets of the pending line known to hold no end */
 	bool is_skipping; /* inside a line over the limit */
 	bool is_chunk;    /* … which began with BDAT */
+	size_t line_max;  /* up to COMMAND_LINE_MAX, which is what 0 means */
 };
 
 /*

@@ -17,7 +17,8 @@ void
 message_init(struct message *message, size_t header_max)
 {
 	assert(header_max <= UINT32_MAX);
-	*message = (struct message){ .state = MESSAGE_HEADER };
+	*message = (struct message){ .state = MESSAGE_HEADER,
+				     .fields_max = MESSAGE_FIELDS_MAX };
 	buf_init(&message->header, header_max);
 }
 
@@ -28,10 +29,10 @@ entries_grow(struct message *message)
 	size_t cap = message->fields_cap * 2;
 	struct message_entry *entries;
 
+	if (message->fields >= message->fields_max)
+		return false;
 	if (message->fields < message->fields_cap)
 		return true;
-	if (message->fields >= MESSAGE_FIELDS_MAX)
-		return false;
 	if (cap < ENTRIES_FIRST)
 		cap = ENTRIES_FIRST;
 	if (cap > MESSAGE_FIELDS_MAX)

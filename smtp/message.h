@@ -24,7 +24,7 @@
 
 #include "smtp/buf.h"
 
-#define MESSAGE_FIELDS_MAX 1000
+#define MESSAGE_FIELDS_MAX 1000 /* whatever the caller says */
 
 enum message_state {
 	MESSAGE_HEADER,    /* reading the header */
@@ -48,6 +48,7 @@ struct message {
 	struct message_entry *entries; /* owned */
 	size_t fields;
 	size_t fields_cap;
+	size_t fields_max;    /* at most MESSAGE_FIELDS_MAX, as at first */
 	size_t line_at;       /* where the pending header line starts */
 	bool is_malformed;    /* some entry is */
 	uint64_t body_octets; /* seen so far */

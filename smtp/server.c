@@ -15,7 +15,12 @@
 
 #define TURN(name, duty, code, enhanced, text)                        \
 	static const struct server_turn name = { SERVER_##duty, code, \
-						 enhanced, text }
+						 enhanced, text, NULL }
+
+/* What is said to a client at a limit, before it is closed. */
+#define LIMIT(name, setting, text)                                           \
+	static const struct server_turn name = { SERVER_CLOSE, 421, "4.7.0", \
+						 text, "limit." setting }
 
 /* The duties. */
 TURN(not_now, WAIT, 0, NULL, NULL);
@@ -78,7 +83,14 @@ TURN(no_extension, ANSWER, 555, "5.5.4", "Parameter not offered");
 TURN(too_large, ANSWER, 552, "5.3.4", "Message size exceeds the limit");
 TURN(no_utf8, ANSWER, 553, "5.6.7", "Non-ASCII address without SMTPUTF8");
 TURN(too_many_recipients, ANSWER, 452, "4.5.3", "Too many recipients");
-TURN(too_many_errors, CLOSE, 421, "4.7.0", "Too many errors");
+
+/* Limits of a session. */
+LIMIT(too_many_errors, "errors", "Too many errors");
+LIMIT(too_many_unknown, "unknown-commands", "Too many unknown commands");
+LIMIT(too_many_refused, "refused-recipients", "Too many unknown recipients");
+LIMIT(too_much_junk, "junk-commands", "Too many commands without a message");
+LIMIT(too_many_messages, "messages",
+      "Too many messages in one session, connect again");
 
 struct row {
 	const struct server_turn *turn[STATES];
@@ -302,6 +314,12 @@ server_init(struct server *server, const struct server_limits *limits)
 	*server = (struct server){ .limits = *limits };
 }
 
+static bool
+is_reached(unsigned count, unsigned limit)
+{
+	return limit != 0 && count >= limit;
+}
+
 bool
 server_is_waiting(const struct server *server)
 {
@@ -327,19 +345,39 @@ decide_command(const struct server *server, enum command_fault fault,
 		return row->turn[state];
 	if (fault != COMMAND_OK)
 		return faults[fault];
+	if (row->turn[state]->duty == SERVER_SENDER &&
+	    is_reached(server->messages, server->limits.messages_max))
+		return &too_many_messages;
 	if (row->refuse != NULL)
 		refused = row->refuse(server, command);
 	return refused != NULL ? refused : row->turn[state];
+}
+
+/* Another line is one too many. */
+static const struct server_turn *
+limits_reached(const struct server *server)
+{
+	const struct server_limits *limits = &server->limits;
+
+	if (is_reached(server->errors, limits->errors_max))
+		return &too_many_errors;
+	if (is_reached(server->unknown, limits->unknown_max))
+		return &too_many_unknown;
+	if (is_reached(server->refused, limits->refused_max))
+		return &too_many_refused;
+	if (is_reached(server->junk, limits->junk_max))
+		return &too_much_junk;
+	return NULL;
 }
 
 static const struct server_turn *
 decide(const struct server *server, enum command_line line,
        enum command_fault fault, const struct command *command)
 {
-	unsigned errors_max = server->limits.errors_max;
+	const struct server_turn *reached = limits_reached(server);
 
-	if (errors_max != 0 && server->errors >= errors_max)
-		return &too_many_errors;
+	if (reached != NULL)
+		return reached;
 	if (line == COMMAND_BAD_OCTET)
 		return &bad_octet;
 	if (line == COMMAND_LONG_CHUNK)
@@ -387,15 +425,19 @@ enter(struct server *server, const struct server_turn *turn,
 	switch (turn->duty) {
 	case SERVER_ANSWER:
 		server->errors += reply_class(turn->code) == 5;
+		server->unknown += turn == &unknown;
+		server->junk += reply_class(turn->code) == 2;
 		break;
 	case SERVER_CLOSE:
 		server->state = SERVER_CLOSED;
 		break;
 	case SERVER_HELO:
 		server->is_hello_pending = true;
+		server->junk++;
 		break;
 	case SERVER_SENDER:
 		note_sender(server, command);
+		server->messages++;
 		break;
 	case SERVER_RECIPIENT:
 		server->recipients_pending++;
@@ -413,9 +455,12 @@ enter(struct server *server, const struct server_turn *turn,
 		break;
 	case SERVER_SECURE:
 	case SERVER_RESET:
+		server->junk++;
 		mail_drop(server);
 		break;
 	case SERVER_IDENTITY:
+		server->junk++;
+		break;
 	case SERVER_WAIT:
 		break;
 	}
@@ -469,6 +514,7 @@ server_recipient(struct server *server, unsigned code)
 {
 	assert(server->recipients_pending > 0);
 	server->recipients_pending--;
+	server->refused += reply_class(code) == 5;
 	if (reply_class(code) != 2 || server->state < SERVER_MAIL)
 		return;
 	server->recipients++;
@@ -486,6 +532,12 @@ server_secured(struct server *server)
 {
 	server->is_secured = true;
 	server_reset(server);
+}
+
+void
+server_delivered(struct server *server)
+{
+	server->junk = 0;
 }
 
 void

@@ -68,7 +68,12 @@ struct server_limits {
 	/* Of each, 0 is none. */
 	uint64_t size_max;       /* of a message; for SIZE= and 552 */
 	unsigned recipients_max; /* per mail; then 452 4.5.3 */
-	unsigned errors_max;     /* per session; the next line gets 421 4.7.0 */
+	/* Per session; the next line, or the next MAIL, gets 421 4.7.0. */
+	unsigned errors_max;   /* answers of class 5 of our own */
+	unsigned unknown_max;  /* of these, to unknown commands */
+	unsigned refused_max;  /* recipients refused by class 5 */
+	unsigned junk_max;     /* commands between mails that are none */
+	unsigned messages_max; /* MAILs forwarded, whatever their outcome */
 };
 
 struct server {
@@ -88,8 +93,9 @@ struct server {
 	unsigned recipients_pending;
 	unsigned recipients;   /* accepted */
 	uint64_t chunked;      /* octets of chunks announced for this mail */
-	unsigned errors;       /* answers of class 5 of our own */
 	bool is_chunk_refused; /* the command before was such a one */
+	/* What is limited, so far; junk since the last message. */
+	unsigned errors, unknown, refused, junk, messages;
 };
 
 struct server_turn {
@@ -97,6 +103,7 @@ struct server_turn {
 	unsigned code;        /* the answer; 0 where the duty has none */
 	const char *enhanced; /* constant */
 	const char *text;     /* constant; several lines: none */
+	const char *limit;    /* that was reached: its setting; or NULL */
 };
 
 void server_init(struct server *server, const struct server_limits *limits);
@@ -127,6 +134,8 @@ void server_end(struct server *server);
 
 /* TLS stands: as freshly connected, but for that. RFC 3207 4.2. */
 void server_secured(struct server *server);
+/* The client has sent a message: junk is counted anew. */
+void server_delivered(struct server *server);
 
 /* As freshly connected: after XCLIENT. */
 void server_reset(struct server *server);

@@ -26,6 +26,7 @@ struct session {
 	struct buf out[SIDE_COUNT];
 	bool wants[SIDE_COUNT];
 	uint64_t deadline_us;
+	size_t memory;
 	bool is_inside; /* of session_next: no event may come now */
 	unsigned told[KINDS];
 	struct session_event last[KINDS];
@@ -105,6 +106,12 @@ bool
 session_wants(const struct session *self, enum session_side side)
 {
 	return self->wants[side];
+}
+
+size_t
+session_memory(const struct session *self)
+{
+	return self->memory;
 }
 
 uint64_t

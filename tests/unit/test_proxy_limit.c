@@ -223,7 +223,6 @@ kinds_of_rate_do_not_mix(void **state)
 	(void)state;
 	assert_true(limit_rate(limit, RATE_CONNECTIONS, &ip, 1, 60, 1));
 	assert_true(limit_rate(limit, RATE_MESSAGES, &ip, 1, 60, 1));
-	assert_true(limit_rate(limit, RATE_RECIPIENTS, &ip, 1, 60, 1));
 	assert_false(limit_rate(limit, RATE_MESSAGES, &same, 1, 60, 2));
 	limit_free(limit);
 }
