@@ -85,19 +85,31 @@ hear_octets(struct play *play)
 		 text);
 }
 
+static struct span
+next_event(const struct stage *stage)
+{
+	struct span lines = buf_span(&stage->event_lines);
+
+	for (size_t i = 0; i < stage->events_seen; i++)
+		lines = span_after(lines, span_find(lines, '\n') + 1);
+	return lines.n == 0 ? SPAN_LIT("none")
+			    : span_first(lines, span_find(lines, '\n'));
+}
+
 static void
 see_event(struct play *play)
 {
 	struct stage *stage = play->stage;
-	const char *name = "none";
+	struct span pattern = play->line->text;
+	struct span event = next_event(stage);
 
-	if (stage->events_seen < stage->event_count)
-		name = log_event_name(stage->events[stage->events_seen]);
-	if (script_matches(play->line->text, span_cstr(name)))
+	/* Its name alone, or all of it. */
+	if (span_find(pattern, ' ') == pattern.n)
+		event = span_first(event, span_find(event, ' '));
+	if (script_matches(pattern, event))
 		stage->events_seen++;
 	else
-		complain(play, "expected the event", play->line->text, "it is",
-			 span_cstr(name));
+		complain(play, "expected the event", pattern, "it is", event);
 }
 
 static void

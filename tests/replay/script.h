@@ -21,7 +21,8 @@
  *     b: ...                   it hears anything, until the next b: line
  *     V: PATH=VALUE            the last verdict line has this
  *     V: none                  none was written so far
- *     E: NAME                  an event was logged
+ *     E: NAME                  an event was logged; NAME KEY=VALUE …, where
+ *                              its details matter too
  *     ! …                      anything else: see play.c for the list
  *
  * Lines said in a row by one party are one group: it does not wait in

@@ -83,6 +83,7 @@ stage_init(struct stage *stage, const struct stage_props *props,
 	buf_init(&stage->spooling.copy, TEXT_MAX);
 	buf_init(&stage->verdict, TEXT_MAX);
 	buf_init(&stage->verdicts, TEXT_MAX);
+	buf_init(&stage->event_lines, TEXT_MAX);
 	buf_init(&stage->promised, TEXT_MAX);
 	buf_init(&stage->transcript, TEXT_MAX);
 	buf_init(&stage->fault, 4096);
@@ -105,6 +106,7 @@ stage_fini(struct stage *stage)
 	buf_fini(&stage->spooling.copy);
 	buf_fini(&stage->verdict);
 	buf_fini(&stage->verdicts);
+	buf_fini(&stage->event_lines);
 	buf_fini(&stage->promised);
 	buf_fini(&stage->transcript);
 	buf_fini(&stage->fault);
@@ -350,6 +352,10 @@ log_event_name_down(struct stage *stage, const struct session_action *action)
 	if (!stage->is_simulated) {
 		assert(stage->event_count < STAGE_EVENTS_MAX);
 		stage->events[stage->event_count++] = action->event;
+		buf_printf(&stage->event_lines, "%s ",
+			   log_event_name(action->event));
+		buf_append(&stage->event_lines, action->octets);
+		buf_append_octet(&stage->event_lines, '\n');
 	}
 	stage_note(stage, "e: %s %.*s", log_event_name(action->event),
 		   (int)action->octets.n, (const char *)action->octets.p);

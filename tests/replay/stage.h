@@ -131,6 +131,7 @@ struct stage {
 	bool is_verdict_new;
 
 	enum log_event events[STAGE_EVENTS_MAX];
+	struct buf event_lines; /* "NAME key=value …" LF, of each */
 	size_t event_count, events_seen;
 
 	/* The bystander's books. */

@@ -215,9 +215,9 @@ class Gate:
         return any(line.split(" ")[2:3] == [name] for line in self._log())
 
     def events(self):
-        """Names of the events of sessions, in order: others are told of
-        processes and of probes."""
-        return [line.split(" ")[2] for line in self._log()
+        """The events of sessions, in order, as NAME KEY=VALUE...: others are
+        told of processes and of probes."""
+        return [line.split(" ", 2)[2] for line in self._log()
                 if " session=" in line]
 
     def verdicts(self):
