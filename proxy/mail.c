@@ -773,7 +773,7 @@ mail_record(struct mail *mail, struct spool_record *record)
 size_t
 mail_memory(const struct mail *mail)
 {
-	return mail->arena.used + mail->message.header.cap +
+	return mail->arena.held + mail->message.header.cap +
 	       mail->body.memory.cap + mail->head.cap +
 	       mail->message.fields_cap * sizeof(struct message_entry);
 }

@@ -534,7 +534,7 @@ size_t
 session_memory(const struct session *session)
 {
 	size_t held = sizeof(*session) + session->in.cap + session->line.cap +
-		      session->final.cap + session->arena.used;
+		      session->final.cap + session->arena.held;
 
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		held += session->out[side].cap;

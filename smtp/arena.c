@@ -81,6 +81,7 @@ chunk_with_room(struct arena *arena, size_t n)
 		return NULL;
 	chunk->older = arena->chunks;
 	arena->chunks = chunk;
+	arena->held += sizeof(*chunk) + chunk->size;
 	return chunk;
 }
 
@@ -166,6 +167,7 @@ arena_reset(struct arena *arena)
 		ARENA_HIDE(chunk->octets, chunk->size);
 	}
 	arena->chunks = chunk;
+	arena->held = chunk == NULL ? 0 : sizeof(*chunk) + chunk->size;
 	arena->used = 0;
 	arena->has_overflowed = false;
 }

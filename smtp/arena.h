@@ -22,6 +22,7 @@ struct arena {
 	struct arena_chunk *chunks; /* newest first */
 	size_t cap;                 /* most octets that may be handed out */
 	size_t used;                /* octets handed out since the reset */
+	size_t held;                /* octets of memory it has */
 	bool has_overflowed;
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/replay/stage.h"
 
+#include "proxy/limit.h"
+
 #include "tests/replay/bystander.h"
 
 #include <assert.h>
@@ -101,6 +103,7 @@ stage_fini(struct stage *stage)
 		buf_fini(&stage->party[side].command);
 	}
 	saying_fini(&stage->saying);
+	limit_free(stage->limit);
 	buf_fini(&stage->disk);
 	buf_fini(&stage->writing.copy);
 	buf_fini(&stage->spooling.copy);
@@ -424,6 +427,11 @@ check_memory(struct stage *stage)
 	if (held > most)
 		stage_fail(stage, "the session holds %zu octets of memory",
 			   held);
+	most = (size_t)stage->props.conf->memory_max;
+	if (most > 0 && held >= most)
+		stage->is_memory_full = true;
+	else if (held <= most - most / 8)
+		stage->is_memory_full = false;
 }
 
 /* Tell the session one thing, and do what it asks for. */
@@ -752,6 +760,23 @@ stage_settle(struct stage *stage)
 		}
 }
 
+/* As a worker does. */
+static bool
+take_message(void *limits, const struct ip *client)
+{
+	struct stage *stage = limits;
+	const struct conf *conf = stage->props.conf;
+	const struct conf_rate *rate = &conf->message_rate;
+
+	if (rate->count == 0 || !conf_is_limited(conf, client))
+		return true;
+	if (stage->limit == NULL)
+		stage->limit = limit_new(1, 1);
+	assert(stage->limit != NULL);
+	return limit_rate(stage->limit, RATE_MESSAGES, client, rate->count,
+			  rate->period_us, stage->now_us);
+}
+
 void
 stage_start(struct stage *stage)
 {
@@ -763,6 +788,9 @@ stage_start(struct stage *stage)
 		.probed = stage->probed,
 		.stats = &stage->stats,
 		.is_spool_full = &stage->is_spool_full,
+		.is_memory_full = &stage->is_memory_full,
+		.take_message = take_message,
+		.limits = stage,
 		.monotonic_us = monotonic_us,
 		.wall_us = wall_us,
 		.clock = stage,

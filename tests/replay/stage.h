@@ -126,6 +126,8 @@ struct stage {
 	bool does_spool_fail;
 	bool is_spool_low;   /* on room: full, whatever becomes of lines */
 	bool is_spool_full;  /* as sessions see it */
+	bool is_memory_full; /* as sessions see it: this one is all there is */
+	struct limit *limit; /* for rates; made when needed */
 	struct buf verdict;  /* the last line */
 	struct buf verdicts; /* all lines */
 	bool is_verdict_new;

@@ -165,15 +165,19 @@ reset_keeps_the_first_chunk(void **state)
 {
 	struct arena arena;
 	uint8_t *first;
+	size_t held;
 
 	(void)state;
 	arena_init(&arena, 1024 * KIB);
 	first = arena_alloc(&arena, 100);
 	memset(first, 0xff, 100);
+	held = arena.held;
 	for (int i = 0; i < 50; i++)
 		assert_non_null(arena_alloc(&arena, 10 * KIB));
+	assert_true(arena.held > 500 * KIB);
 	arena_reset(&arena);
 	assert_int_equal(arena.used, 0);
+	assert_int_equal(arena.held, held);
 	assert_ptr_equal(arena_alloc(&arena, 100), first);
 	assert_true(is_zero(first, 100));
 	arena_fini(&arena);
