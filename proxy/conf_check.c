@@ -11,6 +11,9 @@ struct check {
 	struct conf_faults *faults;
 };
 
+/* What a sender's line may well carry, in octets per second. */
+#define RATE_USUAL (1024u * 1024)
+
 /* For "%.*s". */
 #define TEXT(span) (int)(span).n, (const char *)(span).p
 
@@ -319,6 +322,59 @@ check_overrides(const struct check *check)
 	}
 }
 
+/* Two settings of which one makes the other idle, or too large. */
+static void
+warn(const struct check *check, enum conf_section section, const char *word,
+     const char *text)
+{
+	conf_warning(check->faults, line_of(check, section, 0, word), "%s: %s",
+		     word, text);
+}
+
+static void
+check_times(const struct check *check)
+{
+	const struct conf *conf = check->conf;
+
+	if (conf->block_us_max > conf->data_us_max)
+		warn(check, SECTION_TOP, "data-timeout",
+		     "longer than data-time, which ends a message first");
+	if (conf->data_rate_min > 0 && conf->rate_us >= conf->data_us_max)
+		warn(check, SECTION_TOP, "data-rate-time",
+		     "as long as data-time or longer, so data-rate is never "
+		     "looked at");
+	if (conf->message_size_max / RATE_USUAL > conf->data_us_max / 1000000)
+		warn(check, SECTION_TOP, "data-time",
+		     "too short for a message of message-size, unless it comes "
+		     "faster than a megabyte per second");
+}
+
+static bool
+is_above(unsigned limit, unsigned other)
+{
+	return other > 0 && limit > other;
+}
+
+static void
+check_limits(const struct check *check)
+{
+	const struct conf *conf = check->conf;
+	unsigned per_address = conf->connections_per_address_max;
+	uint64_t message = conf->body_memory + conf->header_size_max;
+
+	if (is_above(per_address, conf->connections_per_network_max))
+		warn(check, SECTION_LIMIT, "connections-per-address",
+		     "more than connections-per-network, which comes first");
+	if (is_above(per_address, conf->connections_total_max))
+		warn(check, SECTION_LIMIT, "connections-per-address",
+		     "more than connections-total: one address may take all "
+		     "there is");
+	if (conf->memory_max > 0 && conf->memory_max < message)
+		warn(check, SECTION_TOP, "memory",
+		     "less than body-memory and header-size together: one "
+		     "message may take all there is");
+}
+
 static void
 check_gate(const struct check *check)
 {
@@ -347,6 +403,9 @@ conf_check(const struct conf *conf, const struct conf_places *places,
 	check_routes(&check);
 	check_quarantine(&check);
 	check_overrides(&check);
-	if (scope == CONF_GATE)
-		check_gate(&check);
+	if (scope != CONF_GATE)
+		return;
+	check_gate(&check);
+	check_times(&check);
+	check_limits(&check);
 }

@@ -642,10 +642,46 @@ draining_is_told(void **state)
 	scene_end(&scene);
 }
 
+/* The ceiling is reached once, and left when an eighth of it is free again, or
+ * the session is over. */
+static void
+memory_is_weighed_with_each_event(void **state)
+{
+	static const struct {
+		size_t held;
+		bool is_full;
+	} steps[] = {
+		{ 99000, false }, { 100000, true }, { 300000, true },
+		{ 90000, true },  { 80000, false }, { 99000, false },
+		{ 100000, true },
+	};
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene);
+	start(&scene, SPAN_NONE);
+	/* What it holds besides the session's. */
+	scene.drivers.memory_max = 100000 + scene.drivers.memory;
+	assert_true(scene.drivers.memory > 0);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		session->memory = steps[i].held;
+		nudge(&scene);
+		assert_int_equal(scene.drivers.is_memory_full,
+				 steps[i].is_full);
+	}
+	plan((struct session_action){ .act = ACT_END });
+	peer_write(scene.client, SPAN_LIT("QUIT\r\n"));
+	until_freed(&scene);
+	assert_int_equal(scene.drivers.memory, 0);
+	assert_false(scene.drivers.is_memory_full);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_weighed_with_each_event),
 		cmocka_unit_test(octets_come_in_and_output_goes_out),
 		cmocka_unit_test(a_client_that_goes_is_told),
 		cmocka_unit_test(a_backend_is_reached_and_talked_to),

@@ -661,10 +661,32 @@ what_is_not_xtext_is_refused(void **state)
 	buf_fini(&buf);
 }
 
+/* A reader may be told to take less than it could, and is told once. */
+static void
+a_line_may_have_a_lower_limit(void **state)
+{
+	struct command_reader reader = { .line_max = 10 };
+	struct span in =
+		SPAN_LIT("NOOP 67890\r\nNOOP 678901\r\nNOOP 67890\r\n");
+	struct span line;
+
+	(void)state;
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_LINE);
+	assert_int_equal(line.n, 10);
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_TOO_LONG);
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_LINE);
+	in = SPAN_LIT("NOOP 6789012");
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_MORE);
+	assert_int_equal(in.n, 0); /* nothing of it is kept */
+	in = SPAN_LIT("\r\n");
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_TOO_LONG);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_may_have_a_lower_limit),
 		cmocka_unit_test(lines_end_in_crlf_at_every_pair_of_splits),
 		cmocka_unit_test(a_line_over_the_limit_is_swallowed),
 		cmocka_unit_test(a_long_chunk_line_is_known),

@@ -257,6 +257,26 @@ fields_of(size_t lines, struct message *message)
 }
 
 static void
+a_header_may_have_a_lower_limit(void **state)
+{
+	struct message message;
+	struct span body;
+
+	(void)state;
+	message_init(&message, 1000);
+	message.fields_max = 2;
+	for (unsigned times = 0; times < 2; times++) {
+		message_feed(&message, SPAN_LIT("A: 1\r\nB: 2\r\n"), &body);
+		assert_int_equal(message.state, MESSAGE_HEADER);
+		message_feed(&message, SPAN_LIT("C: 3\r\n\r\n"), &body);
+		assert_int_equal(message.state, MESSAGE_TOO_LARGE);
+		assert_int_equal(message.fields, 2);
+		message_reset(&message);
+	}
+	message_fini(&message);
+}
+
+static void
 a_header_has_at_most_1000_fields(void **state)
 {
 	struct message message;
@@ -367,6 +387,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_header_may_have_a_lower_limit),
 		cmocka_unit_test(messages_are_indexed_at_every_split),
 		cmocka_unit_test(a_good_header_is_not_malformed),
 		cmocka_unit_test(a_header_over_the_limit_is_too_large),

@@ -440,6 +440,96 @@ too_many_errors_end_the_session(void **state)
 	assert_int_equal(server.state, SERVER_CLOSED);
 }
 
+/* What is said, what the session answers, and which limit it is. */
+struct limit_case {
+	struct server_limits limits;
+	struct step script[24];
+	const char *setting;
+	const char *last; /* the line that is one too many */
+};
+
+/* clang-format off */
+static const struct limit_case limit_cases[] = {
+	{ { .errors_max = 1 }, { { "C: DATA", "answer 503 5.5.1" }, END },
+	  "limit.errors", "QUIT" },
+	{ { .unknown_max = 2 },
+	  { { "C: FOO", "answer 500 5.5.2" },
+	    { "C: MAIL FROM:<a@a>", "answer 503 5.5.1" },
+	    { "C: EXPN x", "answer 502 5.5.1" },
+	    { "C: (too long)", "answer 500 5.5.2" },
+	    { "C: FOO", "answer 500 5.5.2" }, END },
+	  "limit.unknown-commands", "NOOP" },
+	{ { .refused_max = 2 },
+	  { GREETING, SENDER, RECIPIENT,
+	    { "C: RCPT TO:<b@b>", "recipient" },
+	    { "C: RCPT TO:<c@c>", "recipient" },
+	    { "C: RCPT TO:<d@d>", "recipient" },
+	    { "S: recipient 550", "RCPT" }, { "S: recipient 450", "RCPT" },
+	    /* Not before the last of them is answered. */
+	    { "C: RSET", "wait" },
+	    { "S: recipient 553", "RCPT" }, END },
+	  "limit.refused-recipients", "RCPT TO:<e@e>" },
+	{ { .junk_max = 7 },
+	  { GREETING, { "C: NOOP", "answer 250 2.0.0" },
+	    { "C: VRFY a", "answer 252 2.5.0" },
+	    { "C: HELP", "answer 214 2.0.0" },
+	    SENDER, { "C: RSET", "reset 250 2.0.0" },
+	    { "C: FOO", "answer 500 5.5.2" },
+	    { "C: XCLIENT NAME=a", "identity" }, { "S: reset", "CONNECTED" },
+	    GREETING, END },
+	  "limit.junk-commands", "QUIT" },
+	{ { .messages_max = 2 },
+	  { GREETING, SENDER, { "C: RSET", "reset 250 2.0.0" },
+	    { "C: MAIL FROM:<a@a>", "sender" }, { "S: sender 550", "GREETED" },
+	    { "C: NOOP", "answer 250 2.0.0" }, END },
+	  "limit.messages", "MAIL FROM:<a@a>" },
+};
+/* clang-format on */
+
+static void
+each_limit_ends_the_session_and_is_named(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(limit_cases) / sizeof(limit_cases[0]);
+	     i++) {
+		const struct limit_case *at = &limit_cases[i];
+		struct command command;
+		struct server_turn turn;
+		struct server server;
+
+		server_init(&server, &at->limits);
+		server.takes_xclient = true;
+		play(&server, at->script);
+		assert_int_equal(command_parse(span_cstr(at->last), &command),
+				 COMMAND_OK);
+		turn = server_step(&server, COMMAND_LINE, COMMAND_OK, &command);
+		assert_int_equal(turn.duty, SERVER_CLOSE);
+		assert_int_equal(turn.code, 421);
+		assert_string_equal(turn.enhanced, "4.7.0");
+		assert_non_null(turn.limit);
+		assert_string_equal(turn.limit, at->setting);
+	}
+}
+
+static void
+a_message_makes_up_for_junk(void **state)
+{
+	const struct server_limits few = { .junk_max = 2 };
+	struct server server;
+	char got[64];
+
+	(void)state;
+	server_init(&server, &few);
+	client_says(&server, "NOOP", got);
+	client_says(&server, "NOOP", got);
+	server_delivered(&server);
+	client_says(&server, "NOOP", got);
+	client_says(&server, "NOOP", got);
+	assert_string_equal(got, "answer 250 2.0.0");
+	client_says(&server, "NOOP", got);
+	assert_string_equal(got, "close 421 4.7.0");
+}
+
 static void
 no_limit_is_no_limit(void **state)
 {
@@ -557,6 +647,8 @@ main(void)
 		cmocka_unit_test(a_refused_greeting_greets_nobody),
 		cmocka_unit_test(rset_drops_the_mail_at_once),
 		cmocka_unit_test(too_many_errors_end_the_session),
+		cmocka_unit_test(each_limit_ends_the_session_and_is_named),
+		cmocka_unit_test(a_message_makes_up_for_junk),
 		cmocka_unit_test(no_limit_is_no_limit),
 		cmocka_unit_test(xclient_is_for_listed_peers),
 		cmocka_unit_test(data_begins_with_the_answer),

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each time-out and each limit of conf.def has a test that proves it.
+
+A setting of conf.def whose type is a time, a rate, a size or a number, or that
+stands in limit { }, must have its row here; a row must name tests that there
+are, and one of these must name the setting.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Setting: tests, each a script of tests/replay (its number), or
+# FILE::NAME.
+PROOFS = {
+    # Sizes.
+    "message-size": ["036", "037"],
+    "header-size": ["038"],
+    "limit command-line": ["480", "021"],
+    "limit header-fields": ["481"],
+    "limit line-length": ["482"],
+    "limit recipients": ["026"],
+    # Time-outs of the client: behind the banner, between commands in each
+    # state, within a command, within a message.
+    "greeting-timeout": ["450"],
+    "client-timeout": ["137", "451", "452", "453", "454"],
+    "command-time": ["456", "457", "458", "459"],
+    "data-timeout": ["455", "138"],
+    "data-time": ["139", "462"],
+    "data-rate": ["460", "461", "462"],
+    "data-rate-time": ["460", "461"],
+    # Time-outs of the backend: connect, banner, EHLO, XCLIENT; EHLO, MAIL,
+    # RCPT and RSET of the client; DATA, its content, its end; QUIT.
+    "backend connect-timeout": ["084", "465"],
+    "backend reply-timeout": ["118", "466", "467", "468", "469"],
+    "backend data-reply-timeout": ["470"],
+    "backend data-block-timeout": ["471"],
+    "backend final-timeout": ["117", "472"],
+    # Of others.
+    "eval-timeout": ["066"],
+    "name-timeout": ["087"],
+    "resolver dns-timeout": ["tests/unit/test_proxy_resolver.c::"
+                             "a_try_ends_within_its_time"],
+    "drain-timeout": ["tests/e2e/test_70_reload.py::drain-timeout"],
+    # Limits of a session.
+    "limit errors": ["022"],
+    "limit unknown-commands": ["475"],
+    "limit junk-commands": ["476", "477"],
+    "limit refused-recipients": ["478"],
+    "limit messages": ["479"],
+    # Limits of the gate.
+    "limit connections": [
+        "tests/e2e/test_35_limits.py::test_connections_of_one_worker",
+        "tests/unit/test_proxy_door.c::too_many_sessions_are_told_421"],
+    "limit connections-total": [
+        "tests/e2e/test_35_limits.py::test_connections_of_the_whole_gate",
+        "tests/unit/test_proxy_door.c::too_many_of_all_workers_are_told_421"],
+    "limit connections-per-address": [
+        "tests/e2e/test_35_limits.py::test_connections_of_an_address",
+        "tests/unit/test_proxy_door.c::too_many_of_one_address_are_told_421"],
+    "limit connections-per-network": [
+        "tests/e2e/test_35_limits.py::test_connections_of_a_network",
+        "tests/unit/test_proxy_door.c::too_many_of_one_network_are_told_421"],
+    "limit connection-rate": [
+        "tests/e2e/test_35_limits.py::test_rate_of_connections",
+        "tests/unit/test_proxy_door.c::who_comes_too_often_is_told_421"],
+    "limit message-rate": ["492"],
+    "limit limit-loopback": [
+        "tests/e2e/test_35_limits.py::test_loopback_and_exempt_networks",
+        "tests/unit/test_proxy_door.c::"
+        "loopback_is_not_limited_unless_asked_for"],
+    "limit exempt": [
+        "493", "tests/e2e/test_35_limits.py::"
+        "test_loopback_and_exempt_networks"],
+    "memory": ["490", "491", "tests/e2e/test_35_limits.py::test_memory"],
+    "body-disk": ["161"],
+}
+
+# These have a measure, but nothing that a peer does comes to it.
+NO_LIMITS = {
+    "workers", "body-memory", "resolver dns-tries", "resolver cache-size",
+    "spool rotate-size", "spool rotate-time", "spool keep", "spool keep-size",
+}
+
+MEASURES = {"TIME", "RATE", "SIZE", "COUNT", "WORKERS"}
+
+
+def measured():
+    """The settings that have to have a row, as "word" or "section word", each
+    with its name in C."""
+    text = (ROOT / "proxy/conf.def").read_text("utf-8")
+    rows = re.findall(r'^SETTING\((\w+), (\w+), "([\w-]+)", (\w+),', text,
+                      re.M)
+    return {word if section == "TOP" else f"{section.lower()} {word}": member
+            for section, member, word, kind in rows
+            if kind in MEASURES or section == "LIMIT"}
+
+
+def script(number):
+    found = list(ROOT.glob(f"tests/replay/{number}-*.replay"))
+    assert len(found) == 1, f"script {number}: there are {len(found)}"
+    return found[0].read_text("utf-8")
+
+
+def test_every_measure_has_its_proof():
+    settings = set(measured())
+    assert len(settings) > 40
+    assert settings - set(PROOFS) - NO_LIMITS == set()
+    assert (set(PROOFS) | NO_LIMITS) - settings == set()
+
+
+@pytest.mark.parametrize("setting", PROOFS)
+def test_each_proof_is_there(setting):
+    names = setting.split(" ")[-1], measured()[setting]
+    texts = []
+    for proof in PROOFS[setting]:
+        if proof.isdigit():
+            texts.append(script(proof))
+            continue
+        file, name = proof.split("::")
+        texts.append((ROOT / file).read_text("utf-8"))
+        assert name in texts[-1], proof
+    # One of them speaks of the setting.
+    assert any(name in text for name in names for text in texts), setting
