@@ -7,8 +7,8 @@
 #define TEXT_MAX (256u * 1024)
 
 const char *const scenario_names[SCENARIOS] = {
-	"early-tag", "early-xclient", "early-proxy",  "late-one",
-	"routes",    "divert-tag",    "divert-defer", "monitor",
+	"early-tag",  "early-xclient", "early-proxy", "late-one", "routes",
+	"divert-tag", "divert-defer",  "monitor",     "limits",
 };
 
 static bool

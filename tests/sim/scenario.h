@@ -8,7 +8,7 @@
 
 #include "tests/sim/world.h"
 
-#define SCENARIOS 8
+#define SCENARIOS 9
 
 extern const char *const scenario_names[SCENARIOS];
 
