@@ -26,7 +26,7 @@ BACKEND, BODY, DATA = "proxy/backend.c", "proxy/body.c", "smtp/data.c"
 DECISION, DELIVERY = "proxy/decision.c", "proxy/delivery.c"
 DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
 COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
-SERVER = "smtp/server.c"
+PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
 SESSION = "proxy/session.c"
 
 MUTATIONS = (
@@ -186,26 +186,29 @@ MUTATIONS = (
         (SESSION, "#define IN_MAX (8u * SESSION_OCTETS_MAX)",
          "#define IN_MAX (8192u * SESSION_OCTETS_MAX)")),
     bug("no-deadline-in-data", "a client that stops in its data stays",
-        (SESSION, "\tcase PHASE_CHUNK:\n\t\tif (session_is_listening(session))",
-         "\tcase PHASE_CHUNK:\n\t\tbreak;\n"
-         "\t\tif (session_is_listening(session))"),
-        (SESSION, "earlier(deadline, intake_deadline(session));",
-         "earlier(deadline, 0);")),
+        (PATIENCE, "\tif (session->phase == PHASE_DATA)\n\t\treturn in_data(",
+         "\tif (session->phase == PHASE_CLOSING)\n\t\treturn in_data(")),
+    bug("no-deadline-in-commands", "a client that says nothing stays",
+        (PATIENCE, "\tif (session->phase == PHASE_COMMANDS)\n\t\treturn in_",
+         "\tif (session->phase == PHASE_CLOSING)\n\t\treturn in_")),
+    bug("no-reply-at-the-memory-ceiling", "MAIL is not answered there",
+        (COMMANDS, "\t\trefuse_sender(session, 452, \"4.3.1\",\n"
+         "\t\t\t      \"Too little memory now, try again later\");\n",
+         "\t\tserver_sender(&session->server, 452);\n")),
     bug("no-deadline-for-dns", "an answer that never comes is awaited",
         (SESSION, "\tcase PHASE_JUDGING:\n\t\tdeadline =",
          "\tcase PHASE_JUDGING:\n\t\tbreak;\n\t\tdeadline =")),
     bug("no-deadline-for-the-backend", "a silent backend is waited for",
-        (BACKEND, "\treturn backend->since_us + (is_final",
-         "\treturn 0 * backend->since_us + 0 * (is_final")),
+        (BACKEND, "\t\treturn (struct patience){ conf->reply_us_max,",
+         "\t\treturn (struct patience){ 0,")),
     bug("waiting-commands-forgotten", "a lost backend's commands have no reply",
-        (DIALOGUE, "\t\t    (!try_next_address(session) && "
-         "!try_again(session)))\n\t\t\tfail_outstanding(session);\n",
-         "\t\t    (!try_next_address(session) && "
-         "!try_again(session)))\n\t\t\treturn;\n")),
+        (DIALOGUE, "\t\t     !try_again(session)))\n"
+         "\t\t\tfail_outstanding(session);\n",
+         "\t\t     !try_again(session)))\n\t\t\treturn;\n")),
     bug("refused-mail-taken-up-again",
         "a refused sender is sent again after a reconnect",
         (DIALOGUE, "\t\tif (is_sender_refused(session) ||\n"
-         "\t\t    (!try", "\t\tif ((!try")),
+         "\t\t    (!secure_try", "\t\tif ((!secure_try")),
 
     # BDAT.
     bug("swallows-too-little", "the end of a refused chunk is a command",
