@@ -125,3 +125,19 @@ def test_each_proof_is_there(setting):
         assert name in texts[-1], proof
     # One of them speaks of the setting.
     assert any(name in text for name in names for text in texts), setting
+
+
+def test_the_table_in_readme_has_the_defaults():
+    text = (ROOT / "proxy/conf.def").read_text("utf-8")
+    presets = {
+        (section, word): preset for section, word, preset in re.findall(
+            r'^SETTING\((\w+), \w+, "([\w-]+)", \w+, "([^"]*)",', text, re.M)}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    part = readme[readme.index("## Limits and time-outs"):]
+    rows = re.findall(r"^\|[^|]*\| `(limit\.)?([\w-]+)`[^|]*\| (\S+) \|",
+                      part[:part.index("## Install")], re.M)
+    assert len(rows) > 25
+    for limit, word, preset in rows:
+        sections = ("LIMIT",) if limit else ("TOP", "BACKEND")
+        assert preset in [presets.get((section, word))
+                          for section in sections], word

@@ -81,7 +81,7 @@ class Crowd:
 
 def limited(gate, workers=2, top=None, **limit):
     """A gate that greets by itself: nobody listens behind it."""
-    return gate(backend=free_port(), limit={"connection-rate": "0", **limit},
+    return gate(backend=free_port(), limit=limit,
                 top={"workers": workers, "backend-connect": "mail",
                      **(top or {})})
 
@@ -308,7 +308,7 @@ def test_memory(gate, sink, capsys):
     """At the ceiling whoever comes is deferred, with what is under way going
     on; when there is room again, all is taken. Nothing is lost or killed."""
     mx = gate(backend=sink.port,
-              limit={"connections-per-address": 0, "connection-rate": "0"},
+              limit={"connections-per-address": 0},
               top={"memory": str(CEILING), "body-memory": "4M"})
     before = most_held(mx)
     waiting = [Client(mx.port, HERE) for _ in range(3)]

@@ -153,7 +153,7 @@ test_02_a_whole_file(void **state)
 		"# a comment\n"
 		"hostname = 'mx1.example.com' // another\n"
 		"workers = 3 /* and\n a third */ message-size = 10k\n"
-		"eval-timeout = 300ms  data-time = 90  drain-timeout = 1h\n"
+		"eval-timeout = 300ms  data-time = 400  drain-timeout = 1h\n"
 		"line-endings = normalise\n"
 		"listen \"[2001:db8:0::1]:25\" {\n"
 		"  proxy-from = { \"192.0.2.0/24\", # one\n"
@@ -181,7 +181,7 @@ test_02_a_whole_file(void **state)
 	assert_int_equal(conf->workers, 3);
 	assert_true(conf->is_normalising);
 	assert_int_equal(conf->eval_us_max, 300000);
-	assert_int_equal(conf->data_us_max, 90000000);
+	assert_int_equal(conf->data_us_max, 400000000);
 	assert_int_equal(conf->drain_us_max, UINT64_C(3600000000));
 	assert_int_equal(conf->listener_count, 1);
 	assert_span(conf->listeners[0].endpoint.text, "[2001:db8::1]:25");

@@ -78,8 +78,7 @@ the_defaults_are_those_of_the_rfc_or_near(void **state)
 	assert_int_equal(conf->memory_max, 1 << 30);
 	assert_int_equal(conf->connections_total_max, 0);
 	assert_int_equal(conf->connections_per_network_max, 0);
-	assert_int_equal(conf->connection_rate.count, 300);
-	assert_int_equal(conf->connection_rate.period_us, minute);
+	assert_int_equal(conf->connection_rate.count, 0);
 	assert_int_equal(conf->message_rate.count, 0);
 	assert_int_equal(conf->command_line_max, 2048);
 	assert_int_equal(conf->fields_max, 1000);
