@@ -328,7 +328,8 @@ enum mark {
 	MARK_RESULTS = 1,
 	MARK_HEADER = 2,
 	MARK_ORIGINAL = 4,
-	MARK_SUBJECT = 8
+	MARK_SUBJECT = 8,
+	MARK_TRACE = 16
 };
 
 /* What each action leaves behind: in a message that was accepted, these marks;
@@ -357,6 +358,7 @@ marks_added(struct stage *stage)
 		stage->props.conf->quarantine.header,
 		stage->props.conf->quarantine.original_header,
 		SPAN_LIT("Subject"),
+		SPAN_LIT("Received"),
 	};
 	struct span added = stage->change.added;
 	struct span field;
@@ -366,9 +368,9 @@ marks_added(struct stage *stage)
 		struct span name = letter_field_name(field);
 		unsigned i = 0;
 
-		while (i < 4 && !span_equal(name, ours[i]))
+		while (i < 5 && !span_equal(name, ours[i]))
 			i++;
-		if (i == 4 || (seen & (1u << i)) != 0)
+		if (i == 5 || (seen & (1u << i)) != 0)
 			stage_fail(stage,
 				   "a field was added that is not ours: "
 				   "%.*s",
@@ -396,7 +398,8 @@ check_action(struct stage *stage)
 		return;
 	}
 	if (stage->is_taken)
-		marks = marks_added(stage) & ~(unsigned)MARK_RESULTS;
+		marks = marks_added(stage) &
+			~(unsigned)(MARK_RESULTS | MARK_TRACE);
 	if (stage->is_taken ? class != '2' || !actions[i].is_handing_on
 			    : span_find(span_cstr(actions[i].refusals),
 					class) == strlen(actions[i].refusals))
