@@ -66,7 +66,7 @@ REPORT = $(wildcard dmarc/report/*.c)
 PROXY = $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 CTL = $(wildcard proxy/ctl/*.c)
 # Test programs, one a file; what else lies beside them is shared by them.
-TEST_FOLDERS = unit suites replay sim
+TEST_FOLDERS = unit suites replay sim smuggle
 TEST_FILES = $(foreach d,$(TEST_FOLDERS),$(wildcard tests/$(d)/test_*.c))
 TEST_SHARED = $(filter-out $(TEST_FILES),$(foreach d,$(TEST_FOLDERS), \
 	$(wildcard tests/$(d)/*.c)))
@@ -183,7 +183,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay sim wire docs lint e2e kill
+LAYERS = unit suites replay sim smuggle wire docs lint e2e kill
 INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
