@@ -419,3 +419,26 @@ xtext_decode(struct span text, struct buf *buf)
 	}
 	return fits;
 }
+
+static bool
+hex_digit_nocase(uint8_t c, unsigned *value)
+{
+	return hex_digit(c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 'A') : c,
+			 value);
+}
+
+bool
+xtext_hides_control(struct span text)
+{
+	for (size_t i = span_find(text, '+'); text.n - i > 2;
+	     i = span_find(text, '+')) {
+		unsigned high, low;
+
+		if (hex_digit_nocase(text.p[i + 1], &high) &&
+		    hex_digit_nocase(text.p[i + 2], &low) &&
+		    (high < 2 || (high << 4 | low) == DELETE))
+			return true;
+		text = span_after(text, i + 1);
+	}
+	return false;
+}

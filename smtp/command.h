@@ -136,4 +136,9 @@ const struct parameter *command_parameter(const struct command *command,
 bool xtext_encode(struct span text, struct buf *buf);
 bool xtext_decode(struct span text, struct buf *buf);
 
+/* Whether it stands for a control character, read as xtext, and be it one that
+ * only a lenient reader takes for xtext: lower case counts, and what else is
+ * wrong does not matter. */
+bool xtext_hides_control(struct span text);
+
 #endif

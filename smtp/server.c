@@ -99,17 +99,32 @@ struct row {
 					    const struct command *command);
 };
 
+/* RFC 3461 4.2 and 4.4, RFC 4954 5: values that are xtext, and stand for
+ * printable text. Whoever decodes one writes it into a header or a log: a line
+ * end in there would make a line of its own. */
+static bool
+hides_control(const struct parameter *parameter)
+{
+	return (span_equal_nocase(parameter->keyword, SPAN_LIT("ENVID")) ||
+		span_equal_nocase(parameter->keyword, SPAN_LIT("ORCPT")) ||
+		span_equal_nocase(parameter->keyword, SPAN_LIT("AUTH"))) &&
+	       xtext_hides_control(parameter->value);
+}
+
 static const struct server_turn *
 parameters_refuse(const struct server *server, const struct command *command)
 {
 	bool is_rcpt = command->verb == VERB_RCPT;
 
 	/* RFC 5321 4.1.1.11 */
-	for (size_t i = 0; i < command->parameters; i++)
+	for (size_t i = 0; i < command->parameters; i++) {
 		if (!extension_has_parameter(server->offered.extensions,
 					     is_rcpt,
 					     command->parameter[i].keyword))
 			return &no_extension;
+		if (hides_control(&command->parameter[i]))
+			return &bad_value;
+	}
 	return NULL;
 }
 

@@ -634,6 +634,40 @@ every_octet_goes_through_xtext(void **state)
 }
 
 static void
+xtext_that_hides_a_control(void **state)
+{
+	static const struct {
+		struct span text;
+		bool does_hide;
+	} rows[] = {
+		{ SPAN_LIT(""), false },
+		{ SPAN_LIT("abc"), false },
+		{ SPAN_LIT("a+20b"), false },
+		{ SPAN_LIT("+2B+2B0D"), false },
+		{ SPAN_LIT("+"), false },
+		{ SPAN_LIT("a+0"), false },
+		{ SPAN_LIT("+C2+85"), false },
+		{ SPAN_LIT("+0D+0A"), true },
+		{ SPAN_LIT("a+0D"), true },
+		{ SPAN_LIT("a+00b"), true },
+		{ SPAN_LIT("rfc822;a+1Fb@c"), true },
+		{ SPAN_LIT("+7F"), true },
+		{ SPAN_LIT("+0d+7f"), true }, /* no xtext, but nearly */
+		{ SPAN_LIT("++0A"), true },
+		{ SPAN_LIT("+zz+0A"), true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct guard text = guard_copy(rows[i].text);
+
+		assert_int_equal(xtext_hides_control(text.octets),
+				 rows[i].does_hide);
+		guard_free(&text);
+	}
+}
+
+static void
 what_is_not_xtext_is_refused(void **state)
 {
 	static const struct span rows[] = {
@@ -703,6 +737,7 @@ main(void)
 		cmocka_unit_test(xtext_both_ways),
 		cmocka_unit_test(every_octet_goes_through_xtext),
 		cmocka_unit_test(what_is_not_xtext_is_refused),
+		cmocka_unit_test(xtext_that_hides_a_control),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
