@@ -58,7 +58,7 @@ lenient_reset(struct lenient *lenient)
 	buf_reset(&message);
 	*lenient = (struct lenient){
 		.manner = lenient->manner,
-		.has_chunking = lenient->has_chunking,
+		.ehlo = lenient->ehlo,
 		.line = line,
 		.message = message,
 	};
@@ -114,10 +114,16 @@ take_command(struct lenient *lenient, struct span line, struct buf *reply)
 	lenient->has_seen_hook |= has(line, HOOK);
 	if (span_starts(line, SPAN_LIT("EHLO "))) {
 		lenient->hellos++;
-		say(reply, lenient->has_chunking
-				   ? "250-mta.example\r\n250-PIPELINING\r\n"
-				     "250 CHUNKING\r\n"
+		say(reply, lenient->ehlo != NULL
+				   ? lenient->ehlo
 				   : "250-mta.example\r\n250 PIPELINING\r\n");
+	} else if (span_starts(line, SPAN_LIT("HELO "))) {
+		lenient->hellos++;
+		say(reply, "250 mta.example\r\n");
+	} else if (span_starts(line, SPAN_LIT("PROXY "))) {
+		/* It stands before the greeting, and has no answer. */
+	} else if (span_starts(line, SPAN_LIT("XCLIENT "))) {
+		say(reply, "220 mta.example ESMTP\r\n");
 	} else if (span_starts(line, SPAN_LIT("MAIL FROM:<"))) {
 		lenient->mails++;
 		say(reply, "250 2.1.0 Ok\r\n");

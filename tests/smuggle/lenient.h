@@ -39,7 +39,7 @@ extern const struct lenient_manner lenient_manners[LENIENT_MANNERS];
 
 struct lenient {
 	const struct lenient_manner *manner;
-	bool has_chunking; /* offered in its EHLO reply */
+	const char *ehlo; /* its reply to EHLO; NULL: PIPELINING only */
 	bool is_in_data;
 	bool is_cut;       /* a NUL has cut this line */
 	bool is_behind_cr; /* … that ended a line: LF is part of it */
