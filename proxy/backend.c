@@ -472,6 +472,7 @@ backend_next(struct backend *backend, const struct backend_identity *identity,
 			return lose(backend, failure_now(backend),
 				    "it says goodbye (421)");
 		case CLIENT_BAD:
+			backend->is_distrusted = backend->state == BACKEND_UP;
 			return lose(backend,
 				    backend->state == BACKEND_UP
 					    ? EVENT_BACKEND_PROTOCOL

@@ -24,6 +24,10 @@
  * recipients that were accepted before must be accepted again, and no keyword
  * in use may be gone; else the backend is CHANGED and the mail fails for now.
  *
+ * A reply that nothing asked for, or that is none, ends it: what comes behind
+ * it could be taken for the answer to another command. The session closes the
+ * client as well.
+ *
  * 421 may come at any point (RFC 5321 3.8). As the reply to a command that the
  * client waits for it is the client's. Else the backend is LOST, and reached
  * again; or DOWN, as long as it has not answered a greeting: then its next
@@ -110,8 +114,10 @@ struct backend {
 	size_t acked; /* accepted recipients confirmed on this connection */
 	size_t in_flight;
 	bool has_content;  /* all of a message has left: set by the session */
-	uint64_t since_us; /* last progress, or start of connecting; the
-			      session moves it when it sends or drains */
+	uint64_t since_us;  /* last progress, or start of connecting; the
+			       session moves it when it sends or drains */
+	bool is_distrusted; /* it was lost by a reply that nobody asked for,
+			       or that is none */
 	/* Why it was lost, for the event log. */
 	enum log_event failure;
 	const char *reason; /* constant */

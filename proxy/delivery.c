@@ -157,6 +157,9 @@ delivery_spooled(struct session *session, int error)
 	server_end(&session->server);
 	server_delivered(&session->server);
 	session_enter(session, PHASE_COMMANDS);
+	/* While the message was judged, or the line written. */
+	if (session_is_distrusted(session))
+		session_lose_trust(session);
 }
 
 static void
@@ -384,6 +387,14 @@ fail_identity(struct session *session)
 	finish_own(session, "fail", "backend", 421, "4.3.0",
 		   SPAN_LIT("The mail server behind us does not take the "
 			    "client's identity"));
+}
+
+/* It said what nobody asked for while the message was judged. */
+static void
+fail_trust(struct session *session)
+{
+	finish_own(session, "fail", "backend", 421, "4.3.0",
+		   SPAN_LIT("The mail server behind us speaks in riddles"));
 }
 
 void
@@ -717,6 +728,10 @@ send_envelope(struct session *session)
 	struct backend *leg = session_leg(session, delivery->side);
 	size_t backend = session->mail->route->backend;
 
+	if (delivery->side == SIDE_BACKEND && session_is_distrusted(session)) {
+		fail_trust(session);
+		return;
+	}
 	if (!backend_is_alive(leg)) {
 		if (delivery->side == SIDE_DIVERT)
 			backend = session->host->conf->quarantine.backend;

@@ -293,6 +293,10 @@ dialogue_lost(struct session *session)
 					"there now, try again later");
 		return;
 	case PHASE_COMMANDS:
+		if (session_is_distrusted(session)) {
+			session_lose_trust(session);
+			return;
+		}
 		if (!server_is_waiting(&session->server))
 			return; /* reached again when it is needed */
 		if (failure == EVENT_IDENTITY_REFUSED) {
@@ -300,9 +304,7 @@ dialogue_lost(struct session *session)
 			return;
 		}
 		if (failure == EVENT_BACKEND_PROTOCOL) {
-			session_goodbye(session, 421, "4.3.0",
-					"The mail server behind us speaks in "
-					"riddles");
+			session_lose_trust(session);
 			return;
 		}
 		if (is_sender_refused(session) ||
@@ -311,12 +313,17 @@ dialogue_lost(struct session *session)
 			fail_outstanding(session);
 		return;
 	case PHASE_SECURING:
+		if (session_is_distrusted(session))
+			session_close(session); /* no word fits in there */
+		return;
 	case PHASE_DATA:
 	case PHASE_CHUNK:
+		if (session_is_distrusted(session))
+			session_lose_trust(session);
+		return; /* else the delivery will reach it again */
 	case PHASE_JUDGING:
 	case PHASE_SPOOLING:
-		return; /* reached again when it is needed: the delivery will
-			   reach it again */
+		return; /* the same; see delivery_drive(), delivery_spooled() */
 	case PHASE_DELIVERY:
 	case PHASE_CLOSING:
 		return;

@@ -230,6 +230,16 @@ session_goodbye(struct session *session, unsigned code, const char *enhanced,
 }
 
 void
+session_lose_trust(struct session *session)
+{
+	if (session->is_goodbye)
+		session_close(session); /* it was said already */
+	else
+		session_goodbye(session, 421, "4.3.0",
+				"The mail server behind us speaks in riddles");
+}
+
+void
 session_drained(struct session *session)
 {
 	session_goodbye(session, 421, "4.3.2", "Service is closing, try again");

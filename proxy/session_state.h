@@ -160,6 +160,15 @@ session_is_short(const struct session *session)
 	return is_full != NULL && *is_full;
 }
 
+/* The backend has said what nobody asked for, or what is no reply: it is not
+ * reached again for this client. */
+static inline bool
+session_is_distrusted(const struct session *session)
+{
+	return !backend_is_alive(&session->backend) &&
+	       session->backend.is_distrusted;
+}
+
 /* session.c */
 void session_enter(struct session *session, enum session_phase phase);
 uint64_t session_now(const struct session *session);
@@ -182,6 +191,9 @@ void session_consume(struct session *session, size_t n);
 /* The client is told goodbye and both sides are closed. */
 void session_goodbye(struct session *session, unsigned code,
 		     const char *enhanced, const char *text);
+/* The same, for what the backend has said: what it says next could be taken
+ * for the answer to what the client says next. */
+void session_lose_trust(struct session *session);
 /* Both sides are closed, without a word. */
 void session_close(struct session *session);
 void session_reply(struct session *session, unsigned code, const char *enhanced,
