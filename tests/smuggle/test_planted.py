@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each of these holes, planted into the gate, is found by the program that
+looks for its kind: what has never failed proves little.
+
+A row is a name, the program, what the hole lets through, and the edits, whose
+text stands there exactly once. One by hand: pytest tests/smuggle -k NAME.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mutate import Edit, plant
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("DMARCGATE_BUILD", "build"))
+SECONDS = 60
+FOUND = re.compile(r"^# found: (.+)$", re.M)
+
+MATRIX, COMMANDS, REPLIES = "test_smuggle", "test_commands", "test_replies"
+DATA, REPLY, COMMAND = "smtp/data.c", "smtp/reply.c", "smtp/command.c"
+MAIL = "proxy/mail.c"
+
+# The encoder's own look at what it is given, out of the way: else it stops
+# what the decoder lets through.
+BLIND = Edit(DATA,
+             "\t\tif ((c == '\\n') != (*state == DATA_CR) || c == '\\0')\n"
+             "\t\t\treturn false;\n", "")
+
+HOLES = {
+    "lf-dot-crlf-ends": (MATRIX, "a bare LF starts a line: LF.CRLF ends", [
+        Edit(DATA, "\tdecoder->state = DATA_LINE;\n"
+             "\treturn 1 + plain_length(span_after(s, 1));",
+             "\tdecoder->state = c == '\\n' ? DATA_LINE_START : DATA_LINE;\n"
+             "\treturn 1;")]),
+    "normalised-lf-starts-a-line": (MATRIX, "the same when normalising", [
+        Edit(DATA, "\tdecoder->state = DATA_LINE; /* never LINE_START: see "
+             "the top */",
+             "\tdecoder->state = c == '\\n' ? DATA_LINE_START : DATA_LINE;")]),
+    "dot-lf-ends": (MATRIX, "CRLF.LF ends the data", [
+        Edit(DATA, "\tcase DATA_DOT:\n",
+             "\tcase DATA_DOT:\n\t\tif (c == '\\n') {\n"
+             "\t\t\tdecoder->state = DATA_ENDED;\n\t\t\treturn true;\n"
+             "\t\t}\n")]),
+    "dot-cr-cr-lf-ends": (MATRIX, "CRLF.CRCRLF ends the data", [
+        Edit(DATA, "\t\tdecoder->state = c == '\\n' ? DATA_ENDED : DATA_CR;\n",
+             "\t\tif (c == '\\r')\n\t\t\treturn true;\n"
+             "\t\tdecoder->state = c == '\\n' ? DATA_ENDED : DATA_CR;\n")]),
+    "dots-are-not-doubled": (MATRIX, "the encoder does not stuff", [
+        Edit(DATA, "*dots += c == '.' && *state == DATA_LINE_START;",
+             "*dots += 0;")]),
+    "dot-at-a-piece": (MATRIX, "a dot behind our own fields is not doubled", [
+        Edit(DATA, "\tenum data_state state = encoder->state;",
+             "\tenum data_state state = encoder->state == DATA_CR\n"
+             "\t\t\t\t\t       ? DATA_CR : DATA_LINE;"),
+        Edit(DATA, "\tcopy_stuffed(to, chunk, encoder->state == "
+             "DATA_LINE_START, dots);",
+             "\tcopy_stuffed(to, chunk, false, dots);")]),
+    "normalise-leaves-cr": (MATRIX, "a bare CR reaches the backend", [
+        BLIND,
+        Edit(DATA, "\treturn c == '\\n' ? SPAN_LIT(\"\\r\\n\") : "
+             "SPAN_LIT(\" \");",
+             "\treturn c == '\\n'   ? SPAN_LIT(\"\\r\\n\")\n"
+             "\t       : c == '\\r' ? SPAN_LIT(\"\\r\")\n"
+             "\t\t\t   : SPAN_LIT(\" \");")]),
+    "normalise-leaves-nul": (MATRIX, "NUL reaches the backend", [
+        BLIND,
+        Edit(DATA, "\treturn c == '\\n' ? SPAN_LIT(\"\\r\\n\") : "
+             "SPAN_LIT(\" \");",
+             "\treturn c == '\\n'   ? SPAN_LIT(\"\\r\\n\")\n"
+             "\t       : c == '\\0' ? SPAN_LIT(\"\\0\")\n"
+             "\t\t\t   : SPAN_LIT(\" \");")]),
+    "reject-does-not": (MATRIX, "faults are counted and relayed", [
+        BLIND,
+        Edit(MAIL, "\tif (mail->decoder.faults != 0 && "
+             "!mail->decoder.is_normalising)\n"
+             "\t\trefuse(mail, MAIL_LINE_ENDINGS);\n"
+             "\tif (mail->refusal != MAIL_NOT_REFUSED)\n",
+             "\tif (mail->refusal != MAIL_NOT_REFUSED)\n"),
+        Edit(MAIL, "\tif (mail->decoder.faults != 0 && "
+             "!mail->decoder.is_normalising)\n"
+             "\t\trefuse(mail, MAIL_LINE_ENDINGS);\n"
+             "\tif (mail->refusal == MAIL_NOT_REFUSED) {\n",
+             "\tif (mail->refusal == MAIL_NOT_REFUSED) {\n")]),
+
+    "lf-ends-a-command": (COMMANDS, "a bare LF in a command is let through", [
+        Edit(COMMAND, "in.p[from] != '\\n' &&\n", "\n")]),
+    "nul-in-a-command": (COMMANDS, "NUL in a command is let through", [
+        Edit(COMMAND, "&& in.p[from] != '\\n' &&\n"
+             "\t       in.p[from] != '\\0')",
+             "&& in.p[from] != '\\n')"),
+        Edit("smtp/address.c", "\treturn (s.p[0] < ' ' && s.p[0] != '\\t') "
+             "|| s.p[0] == 0x7f;", "\treturn false;"),
+        Edit(COMMAND, "\t\tassert(word.p[i] > ' ' && word.p[i] != DELETE);",
+             "\t\t;")]),
+    "controls-in-a-path": (COMMANDS, "text may hold controls", [
+        Edit("smtp/address.c", "\treturn (s.p[0] < ' ' && s.p[0] != '\\t') "
+             "|| s.p[0] == 0x7f;", "\treturn false;")]),
+    "xtext-hides": (COMMANDS, "ENVID=+0D+0A is passed on", [
+        Edit("smtp/server.c", "\t\tif (hides_control(&command->parameter[i]))"
+             "\n\t\t\treturn &bad_value;\n", "")]),
+    "xclient-pastes": (COMMANDS, "a HELO name goes out as it is", [
+        Edit("smtp/xclient.c", "\t\txtext_encode(value, buf);",
+             "\t\tbuf_append(buf, value);"),
+        Edit("smtp/xclient.c", "\treturn kept->n <= XCLIENT_VALUE_MAX && "
+             "is_word(kept_span(store, *kept));", "\treturn true;")]),
+    "path-is-pasted": (COMMANDS, "a quoted string is not looked into", [
+        Edit("smtp/address.c", "\t       span_find(*local, '\\t') == local->n "
+             "&& address_is_text(*local);", "\t       true;")]),
+
+    "controls-in-a-reply": (REPLIES, "controls reach the client", [
+        Edit(REPLY, "\treturn (c >= ' ' && c != DELETE) || c == '\\t';",
+             "\treturn c != '\\r' && c != '\\n';"),
+        Edit(REPLY, "reply->lines == REPLY_LINES_MAX ||\n"
+             "\t    !address_is_text(text))",
+             "reply->lines == REPLY_LINES_MAX)"),
+        Edit(REPLY, "\t\tassert(is_clean(reply->line[i]));\n", "")]),
+    "lf-in-a-reply": (REPLIES, "a bare LF reaches the client", [
+        Edit(REPLY, "\treturn (c >= ' ' && c != DELETE) || c == '\\t';",
+             "\treturn (c >= ' ' && c != DELETE) || c == '\\t' || c == '\\n';"),
+        Edit(REPLY, "reply->lines == REPLY_LINES_MAX ||\n"
+             "\t    !address_is_text(text))",
+             "reply->lines == REPLY_LINES_MAX)"),
+        Edit(REPLY, "\t\tassert(is_clean(reply->line[i]));\n", "")]),
+    "unasked-is-kept": (REPLIES, "only the backend is closed", [
+        Edit("proxy/backend.c",
+             "\t\t\tbackend->is_distrusted = backend->state == BACKEND_UP;\n",
+             "")]),
+    "unasked-is-an-answer": (REPLIES, "a reply is kept for later", [
+        Edit("smtp/client.c", "\tif (client->count == 0 || entry->held > 0)",
+             "\tif (client->count == 0 && answer->reply.code != 421)\n"
+             "\t\treturn CLIENT_MORE;\n"
+             "\tif (client->count == 0 || entry->held > 0)")]),
+    "354-to-mail": (REPLIES, "a reply of class 3 is passed on", [
+        Edit("proxy/backend.c", "\tif (reply_class(reply->code) == 3 && "
+             "answer->command != CLIENT_DATA &&\n"
+             "\t    answer->command != CLIENT_CONTENT)\n", "\tif (false)\n")]),
+}
+
+
+def find(program):
+    done = subprocess.run([program, "-x"], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=SECONDS,
+                          check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    found = FOUND.search(text)
+    if done.returncode < 0:  # an assertion of the gate's own
+        return f"signal {-done.returncode}: {text[-200:]}"
+    assert (done.returncode != 0) == (found is not None), text[-2000:]
+    return found and found[1]
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_bug_is_found(name):
+    target, lets_through, edits = HOLES[name]
+    program = plant(BUILD, "smuggle-" + name, "tests/smuggle/" + target,
+                    *edits)
+    try:
+        found = find(program)
+    finally:
+        program.unlink()
+    assert found is not None, f"not found: {lets_through}"
+    print(f"{name}: {found}")
