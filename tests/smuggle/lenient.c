@@ -83,7 +83,7 @@ has(struct span text, struct span part)
 static void
 end_message(struct lenient *lenient, struct buf *reply)
 {
-	lenient->is_in_data = false;
+	lenient->is_in_data = lenient->is_in_chunks = false;
 	lenient->messages++;
 	say(reply, "250 2.0.0 Queued\r\n");
 }
@@ -94,8 +94,11 @@ begin_chunk(struct lenient *lenient, struct span text, struct buf *reply)
 {
 	size_t n = 0;
 
-	if (lenient->datas++ == 0)
+	if (!lenient->is_in_chunks) {
+		lenient->datas++;
 		buf_reset(&lenient->message);
+	}
+	lenient->is_in_chunks = true;
 	lenient->chunk = 0;
 	while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
 		lenient->chunk = lenient->chunk * 10 + text.p[n++] - '0';

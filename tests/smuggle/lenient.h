@@ -46,7 +46,8 @@ struct lenient {
 	bool is_behind_lf; /* the same for LF CR */
 	uint64_t chunk;    /* octets of BDAT to come */
 	bool is_last_chunk;
-	unsigned crs; /* held back: what they are shows later */
+	bool is_in_chunks; /* between the first and the last one */
+	unsigned crs;      /* held back: what they are shows later */
 	struct buf line;
 	struct buf message; /* the newest one, dots taken off */
 	unsigned messages;

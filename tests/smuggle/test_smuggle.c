@@ -8,10 +8,11 @@
  * Sequences: those of the tools that found SMTP smuggling in 2023, and every
  * other string of up to five octets of CR, LF, dot and NUL. Each stands at the
  * start of the message and behind a word of the body, before a transaction
- * that would be a second message if it was read as commands, and before
- * nothing. Splits: whole, octet by octet, and cut in two at every octet (of
- * the whole message for the known ones, around the sequence for the others).
- * Modes: DATA or BDAT, line-endings = reject or normalise.
+ * that would be a second message if it was read as commands, and before a
+ * line; and at the end of the message. Splits: whole, octet by octet, and cut
+ * in two at every octet (of the whole message for the known ones, around the
+ * sequence for the others). Modes: DATA or BDAT, line-endings = reject or
+ * normalise.
  *
  * What the backend hears is read by each manner of lenient.h; for the known
  * sequences each of them has been the backend, too. One line for each
@@ -34,11 +35,12 @@
 #define FAULTS_SHOWN 3
 #define PATH_LENGTH_MAX 512
 
-/* How messages are sent; without CHUNKING in the gate the first one alone. */
-enum verb_used { BY_DATA, BY_BDAT };
+/* How messages are sent, to the gate and by it; without CHUNKING in the gate
+ * the first one alone. */
+enum verb_used { BY_DATA, BDAT_TO_DATA, BDAT_TO_BDAT };
 #define VERBS_USED 1
 
-enum place { AT_FRONT, IN_BODY, PLACES };
+enum place { AT_FRONT, IN_BODY, AT_END, PLACES };
 enum ending { REJECT, NORMALISE, ENDINGS };
 
 #define CUT_NONE 0
@@ -89,8 +91,8 @@ static const struct sequence known[] = {
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
 
 static const char *const ending_names[] = { "reject", "normalise" };
-static const char *const verb_names[] = { "DATA", "BDAT" };
-static const char *const place_names[] = { "front", "body" };
+static const char *const verb_names[] = { "DATA", "BDAT-DATA", "BDAT-BDAT" };
+static const char *const place_names[] = { "front", "body", "end" };
 
 static struct sequence sequences[SEQUENCES_MAX];
 static size_t sequence_count;
@@ -170,15 +172,26 @@ static void
 write_message(const struct cell *cell, struct buf *wire, size_t *at)
 {
 	buf_reset(wire);
-	if (cell->place == IN_BODY)
+	if (cell->place != AT_FRONT)
 		buf_append(wire, SPAN_LIT("From: alice@sender.example\r\n"
 					  "\r\nBait."));
 	*at = wire->n;
 	buf_append(wire, span_make(cell->sequence->octets, cell->sequence->n));
-	buf_append(wire,
-		   cell->has_hook ? SPAN_LIT(HOOK) : SPAN_LIT("Rest.\r\n"));
+	if (cell->place == AT_END)
+		buf_append(wire, cell->verb == BY_DATA ? SPAN_LIT("\r\n")
+						       : SPAN_NONE);
+	else
+		buf_append(wire, cell->has_hook ? SPAN_LIT(HOOK)
+						: SPAN_LIT("Rest.\r\n"));
 	if (cell->verb == BY_DATA)
 		buf_append(wire, SPAN_LIT(".\r\n"));
+}
+
+static bool
+ends_with(struct span text, struct span end)
+{
+	return text.n >= end.n &&
+	       span_equal(span_after(text, text.n - end.n), end);
 }
 
 static bool
@@ -204,13 +217,17 @@ static bool
 expect_message(const struct cell *cell, struct span wire, bool *is_clean)
 {
 	letter_open(&letter);
-	if (cell->verb == BY_BDAT)
+	if (cell->verb != BY_DATA)
 		buf_append(&letter.message, wire);
 	else if (letter_take(&letter, wire) < wire.n)
 		return false;
 	*is_clean = is_message_clean(buf_span(&letter.message));
 	if (cell->ending == NORMALISE)
 		letter_normalise(&letter);
+	/* RFC 3030 2: a message of chunks may lack its last line end. */
+	if (cell->verb != BY_DATA && letter.message.n > 0 &&
+	    !ends_with(buf_span(&letter.message), SPAN_LIT("\r\n")))
+		buf_append(&letter.message, SPAN_LIT("\r\n"));
 	return true;
 }
 
@@ -228,6 +245,11 @@ expected_message(void)
 
 /* --- dialogues --- */
 
+#define EHLO_CHUNKING         \
+	"250-mta.example\r\n" \
+	"250-PIPELINING\r\n"  \
+	"250 CHUNKING\r\n"
+
 static void
 backend_connected(void *self, struct buf *reply)
 {
@@ -243,10 +265,11 @@ backend_heard(void *self, struct span octets, struct buf *reply)
 	lenient_hear(self, octets, reply);
 }
 
-/* The message, cut as the cell wants it. */
+/* By DATA, cut as the cell wants it. */
 static void
-say_cut(struct rig *rig, struct span wire, size_t cut)
+say_data(struct rig *rig, struct span wire, size_t cut)
 {
+	rig_say(rig, SIDE_CLIENT, SPAN_LIT("DATA\r\n"));
 	rig->piece_max = cut == CUT_ALL ? 1 : 0;
 	if (cut != CUT_NONE && cut != CUT_ALL) {
 		rig_say(rig, SIDE_CLIENT, span_first(wire, cut));
@@ -254,6 +277,26 @@ say_cut(struct rig *rig, struct span wire, size_t cut)
 	}
 	rig_say(rig, SIDE_CLIENT, wire);
 	rig->piece_max = 0;
+}
+
+/* By BDAT: a cut is where one chunk ends and the next one begins. */
+static void
+say_chunks(struct rig *rig, struct span wire, size_t cut)
+{
+	struct buf chunks;
+
+	buf_init(&chunks, 2 * WIRE_MAX);
+	if (cut != CUT_NONE && cut != CUT_ALL) {
+		buf_printf(&chunks, "BDAT %zu\r\n", cut);
+		buf_append(&chunks, span_first(wire, cut));
+		wire = span_after(wire, cut);
+	}
+	buf_printf(&chunks, "BDAT %zu LAST\r\n", wire.n);
+	buf_append(&chunks, wire);
+	rig->piece_max = cut == CUT_ALL ? 1 : 0;
+	rig_say(rig, SIDE_CLIENT, buf_span(&chunks));
+	rig->piece_max = 0;
+	buf_fini(&chunks);
 }
 
 static struct rig *
@@ -265,20 +308,18 @@ hold(const struct cell *cell, struct span wire)
 		.connected = backend_connected,
 		.heard = backend_heard,
 	};
-	char bdat[32];
 
+	live[cell->live].ehlo =
+		cell->verb == BDAT_TO_BDAT ? EHLO_CHUNKING : NULL;
 	rig_start(rig, &backend);
 	rig_say(rig, SIDE_CLIENT, SPAN_LIT("EHLO client.example\r\n"));
 	rig_say(rig, SIDE_CLIENT,
 		SPAN_LIT("MAIL FROM:<alice@sender.example>\r\n"
 			 "RCPT TO:<bob@backend.example>\r\n"));
-	if (cell->verb == BY_DATA) {
-		rig_say(rig, SIDE_CLIENT, SPAN_LIT("DATA\r\n"));
-	} else {
-		snprintf(bdat, sizeof(bdat), "BDAT %zu LAST\r\n", wire.n);
-		rig_say(rig, SIDE_CLIENT, span_cstr(bdat));
-	}
-	say_cut(rig, wire, cell->cut);
+	if (cell->verb == BY_DATA)
+		say_data(rig, wire, cell->cut);
+	else
+		say_chunks(rig, wire, cell->cut);
 	rig_say(rig, SIDE_CLIENT, SPAN_LIT("QUIT\r\n"));
 	rig_end(rig);
 	return rig;
@@ -293,13 +334,6 @@ has(struct span text, struct span part)
 		if (memcmp(text.p + i, part.p, part.n) == 0)
 			return true;
 	return false;
-}
-
-static bool
-ends_with(struct span text, struct span end)
-{
-	return text.n >= end.n &&
-	       span_equal(span_after(text, text.n - end.n), end);
 }
 
 static void
@@ -479,7 +513,8 @@ play_sequence(struct tally *sum, const struct sequence *sequence,
 
 	for (cell.live = 0; cell.live < manners; cell.live++)
 		for (cell.place = 0; cell.place < PLACES; cell.place++)
-			for (unsigned hook = 0; hook < 2; hook++) {
+			for (unsigned hook = 0;
+			     hook < (cell.place == AT_END ? 1 : 2); hook++) {
 				cell.has_hook = hook == 1;
 				play_splits(&tally, cell);
 			}
