@@ -205,6 +205,9 @@ sim: ## the simulator alone; N=sessions, SEED=where to begin
 	$(again) all tests
 	@$(if $(N)$(SEED),$(BUILD)/tests/sim/test_sim $(N:%=-n %) \
 		$(SEED:%=-s %),$(RUN) sim)
+smuggle: ## smuggling and injection alone
+	$(again) all tests
+	@$(RUN) smuggle
 docs: ## the tests of the manuals and README alone
 	$(again) all manuals
 	@$(RUN) docs
@@ -289,6 +292,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	sim wire docs e2e kill asan fuzz fuzz-short coverage bench lint lint-now \
-	install uninstall clean help FORCE
+	sim smuggle wire docs e2e kill asan fuzz fuzz-short coverage bench lint \
+	lint-now install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

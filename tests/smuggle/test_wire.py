@@ -11,7 +11,7 @@ from dkim.crypto import RSASSA_PKCS1_v1_5_sign, parse_pem_private_key
 
 from tests.e2e.gate import Gate
 from tests.e2e.senders import GOOD, key, message, sign, zone
-from tests.e2e.smtp import Closed, encode
+from tests.e2e.smtp import Closed, encode, proxy_v2
 from tests.smuggle.lenient import MANNERS, Server, read_again
 
 SENDER, RECIPIENT = "alice@reject.example", "bob@backend.example"
@@ -120,6 +120,30 @@ def test_octets_behind_data():
             assert client.reply().code == 503
             client.expect_end()
     assert not any(one.messages for one in server.sessions)
+
+
+@pytest.mark.parametrize("header", [
+    b"PROXY TCP4 192.0.2.10 203.0.113.25 4242 25 MAIL\r\n",
+    b"PROXY TCP4 192.0.2.10 203.0.113.25 4242 25\n",
+    b"PROXY TCP4 192.0.2.10 203.0.113.25 4242 25\rMAIL FROM:<>\r\n",
+    b"PROXY TCP4 192.0.2.10\0 203.0.113.25 4242 25\r\n",
+    b"PROXY TCP4 192.0.2.10 203.0.113.25 4242 25" + b" " * 80 + b"\r\n",
+    b"PROXY TCP4 192.0.2.10 203.0.113.25 99999 25\r\n",
+    b"PROXY TCP4 2001:db8::1 203.0.113.25 4242 25\r\n",
+    proxy_v2("192.0.2.10").replace(b"\x11\x00\x0c", b"\x11\x00\x0b"),
+    proxy_v2("192.0.2.10").replace(b"\x21\x11", b"\x2f\x11"),
+    HOOK,
+], ids=range(10))
+def test_a_header_with_something_in_it(header):
+    """A PROXY header that is not exactly one: nothing behind it is heard, as
+    a command or otherwise."""
+    with Server(MANNERS["lf-cr"]) as server, \
+            gate_for(server, "reject") as gate:
+        with gate.client(None, greet=False) as client:
+            client.send(header + b"EHLO x.example\r\n" + HOOK)
+            client.expect_end()
+    assert not any(VICTIM in one.octets or b"EHLO x" in one.octets
+                   for one in server.sessions)
 
 
 def test_behind_the_end_and_behind_quit():
