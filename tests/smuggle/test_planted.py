@@ -37,9 +37,8 @@ HOLES = {
              "\tdecoder->state = c == '\\n' ? DATA_LINE_START : DATA_LINE;\n"
              "\treturn 1;")]),
     "normalised-lf-starts-a-line": (MATRIX, "the same when normalising", [
-        Edit(DATA, "\tdecoder->state = DATA_LINE; /* never LINE_START: see "
-             "the top */",
-             "\tdecoder->state = c == '\\n' ? DATA_LINE_START : DATA_LINE;")]),
+        Edit(DATA, "\tif (decoder->is_chunked && c == '\\n')\n",
+             "\tif (c == '\\n')\n")]),
     "dot-lf-ends": (MATRIX, "CRLF.LF ends the data", [
         Edit(DATA, "\tcase DATA_DOT:\n",
              "\tcase DATA_DOT:\n\t\tif (c == '\\n') {\n"
@@ -85,6 +84,15 @@ HOLES = {
              "\t\trefuse(mail, MAIL_LINE_ENDINGS);\n"
              "\tif (mail->refusal == MAIL_NOT_REFUSED) {\n",
              "\tif (mail->refusal == MAIL_NOT_REFUSED) {\n")]),
+
+    "chunks-lose-dots": (MATRIX, "a dot that starts a line of a chunk goes", [
+        Edit(DATA, " &&\n\t    !decoder->is_chunked)", ")")]),
+    "chunks-are-octets": (MATRIX, "what came by BDAT is not looked at", [
+        BLIND,
+        Edit(DATA, "\tif (decoder->is_in_body)\n",
+             "\tif (decoder->is_in_body || decoder->is_chunked)\n")]),
+    "chunks-are-stuffed": (MATRIX, "dots are doubled in a chunk to a backend", [
+        Edit(DATA, "\tif (encoder->is_chunk)\n\t\tdots = 0;\n", "")]),
 
     "lf-ends-a-command": (COMMANDS, "a bare LF in a command is let through", [
         Edit(COMMAND, "in.p[from] != '\\n' &&\n", "\n")]),

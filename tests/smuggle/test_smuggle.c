@@ -35,10 +35,9 @@
 #define FAULTS_SHOWN 3
 #define PATH_LENGTH_MAX 512
 
-/* How messages are sent, to the gate and by it; without CHUNKING in the gate
- * the first one alone. */
+/* How messages are sent, to the gate and by it. */
 enum verb_used { BY_DATA, BDAT_TO_DATA, BDAT_TO_BDAT };
-#define VERBS_USED 1
+#define VERBS_USED 3
 
 enum place { AT_FRONT, IN_BODY, AT_END, PLACES };
 enum ending { REJECT, NORMALISE, ENDINGS };
