@@ -170,6 +170,27 @@ take_any(int is_good, X509_STORE_CTX *store)
 	return 1;
 }
 
+/* A ticket says that its client was verified, not by whom: it is good only
+ * where the same CA file is believed, by this listener and after a reload. */
+static bool
+bind_tickets(SSL_CTX *context, const char *ca)
+{
+	unsigned char id[SSL_MAX_SID_CTX_LENGTH], octets[4096];
+	BIO *file = BIO_new_file(ca, "rb");
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	bool is_good = file != NULL && hash != NULL &&
+		       EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+	int n;
+
+	while (is_good && (n = BIO_read(file, octets, sizeof(octets))) > 0)
+		is_good = EVP_DigestUpdate(hash, octets, (size_t)n) == 1;
+	is_good = is_good && EVP_DigestFinal_ex(hash, id, NULL) == 1 &&
+		  SSL_CTX_set_session_id_context(context, id, sizeof(id)) == 1;
+	EVP_MD_CTX_free(hash);
+	BIO_free(file);
+	return is_good;
+}
+
 static bool
 ask_clients(SSL_CTX *context, struct span ca, struct buf *faults)
 {
@@ -180,7 +201,8 @@ ask_clients(SSL_CTX *context, struct span ca, struct buf *faults)
 	if (ca.n == 0)
 		return true;
 	if (!path_copy(ca, path) ||
-	    SSL_CTX_load_verify_file(context, path) != 1)
+	    SSL_CTX_load_verify_file(context, path) != 1 ||
+	    !bind_tickets(context, path))
 		return fault(faults, ca, "no certificates of a CA in PEM");
 	SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(path));
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, take_any);

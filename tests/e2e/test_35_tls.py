@@ -3,6 +3,7 @@
 Postfix behind."""
 
 import hashlib
+import shutil
 import signal
 import smtplib
 import socket
@@ -143,6 +144,38 @@ def test_what_a_client_proves_stands_in_the_verdict(gate, sink, authority):
         "sha256": hashlib.sha256(der).hexdigest()}
     assert claimed["client"]["cert"]["verified"] is False
     assert "cert" not in none["client"]
+
+
+class Resuming:
+    """A context that offers a session of before."""
+
+    def __init__(self, context, session):
+        self.context, self.session = context, session
+
+    def wrap_socket(self, sock, server_hostname=None):
+        return self.context.wrap_socket(
+            sock, server_hostname=server_hostname, session=self.session)
+
+
+def test_trust_of_before_is_not_resumed(gate, sink, authority):
+    ca = authority.folder / "clients.pem"
+    shutil.copy(authority.ca, ca)
+    mx = gate(backend=sink[0], zone=zone(), listen=listener(
+        authority.issue("mx.example"), tls_client_ca=str(ca)))
+    context = trusting(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(*authority.issue("partner.example"))
+    with secured(mx.plain_port, context) as client:
+        deliver(client)
+        session = client.sock.session
+    shutil.copy(Authority().ca, ca)
+    mx.reload()
+    with secured(mx.plain_port, Resuming(context, session)) as client:
+        assert not client.sock.session_reused
+        deliver(client)
+    before, after = mx.wait_verdicts(2)
+    assert before["client"]["cert"]["verified"] is True
+    assert after["client"]["cert"]["verified"] is False
 
 
 def test_implicit_tls_behind_a_proxy_header(gate, sink, authority):
