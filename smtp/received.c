@@ -161,8 +161,10 @@ append_with(const struct received *received, struct buf *buf)
 static bool
 is_plain(struct span address)
 {
+	static const struct span doubtful = SPAN_LIT("()<>\\\"");
+
 	for (size_t i = 0; i < address.n; i++)
-		if (strchr("()<>\\\"", address.p[i]) != NULL)
+		if (span_find(doubtful, address.p[i]) < doubtful.n)
 			return false;
 	return true;
 }
