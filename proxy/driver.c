@@ -5,6 +5,7 @@
 #include "proxy/driver.h"
 
 #include "proxy/clock.h"
+#include "proxy/destination.h"
 #include "proxy/log.h"
 #include "proxy/owner.h"
 
@@ -18,8 +19,8 @@ struct link {
 	struct drivers *drivers;
 	struct driver *driver; /* NULL: nobody listens any more */
 	enum session_side side;
-	bool is_counted; /* in limit, under ip: a client */
-	struct ip ip;
+	struct ip ip;    /* of the peer */
+	bool is_counted; /* in limit, under it: a client */
 	struct link *next, **at;
 };
 
@@ -215,69 +216,32 @@ close_side(struct driver *driver, enum session_side side)
 	conn_close(&link->conn, session_output(driver->session, side));
 }
 
-static bool
-is_unspecified(const struct ip *ip)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(ip->octets, zero, ip->family == IP_V6 ? 16 : 4) == 0;
-}
-
-/* Whether somebody who connects there comes to us: the gate would call itself
- * without an end. */
-static bool
-is_own(const struct conf *conf, const struct conf_endpoint *endpoint)
-{
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		const struct conf_endpoint *own = &conf->listeners[i].endpoint;
-
-		if (own->port == endpoint->port &&
-		    (ip_equal(&own->ip, &endpoint->ip) ||
-		     (own->ip.family == endpoint->ip.family &&
-		      is_unspecified(&own->ip) &&
-		      endpoint_is_local(&endpoint->ip))))
-			return true;
-	}
-	return false;
-}
-
-/* Where the client connected to. 0; or -ELOOP where that is here, or not
- * known. */
-static int
-find_original(const struct driver *driver, struct conf_endpoint *endpoint)
-{
-	endpoint->ip = driver->local_ip;
-	if (endpoint->port == 0)
-		endpoint->port = driver->local_port;
-	if (endpoint->ip.family != IP_NONE &&
-	    !is_own(driver->drivers->host->conf, endpoint))
-		return 0;
-	log_event(EVENT_REFUSED, SPAN_LIT("reason=\"the original destination "
-					  "is the gate itself, or not "
-					  "known\""));
-	return -ELOOP;
-}
-
 static void
 connect_side(struct driver *driver, const struct session_action *action)
 {
 	const struct conf *conf = driver->drivers->host->conf;
-	struct conf_endpoint endpoint =
-		conf->backends[action->backend].addresses[action->address];
+	struct conf_endpoint endpoint;
 	struct link *link = link_new(driver, action->side);
-	int error = -ENOMEM;
+	int error = destination_find(
+		conf,
+		&conf->backends[action->backend].addresses[action->address],
+		&driver->local_ip, driver->local_port, &endpoint);
 
 	assert(driver->links[action->side] == NULL);
 	driver->links[action->side] = link;
-	if (link != NULL && endpoint.ip.family == IP_NONE)
-		error = find_original(driver, &endpoint);
-	if (link == NULL || error == -ELOOP)
-		;
+	if (error != 0)
+		log_event(EVENT_REFUSED,
+			  SPAN_LIT("reason=\"the original destination is the "
+				   "gate itself, or not known\""));
+	else if (link == NULL)
+		error = -ENOMEM;
 	else if (action->is_as_client)
 		error = conn_connect_as(&link->conn, &action->source,
 					&endpoint.ip, endpoint.port);
 	else
 		error = conn_connect(&link->conn, &endpoint.ip, endpoint.port);
+	if (link != NULL)
+		link->ip = endpoint.ip;
 	driver->pending.connect_error[action->side] = error;
 }
 
@@ -288,19 +252,12 @@ new_engine(struct driver *driver, const struct session_action *action)
 {
 	const struct keyring *keyring = driver->drivers->keyring;
 	const struct conf *conf = driver->drivers->host->conf;
-	const struct conf_backend *backend;
-	char text[IP_TEXT_MAX];
 
 	if (action->side == SIDE_CLIENT)
 		return tls_accept(
 			keyring->servers[driver->listener - conf->listeners]);
-	backend = &conf->backends[action->backend];
-	return tls_connect(
-		keyring->clients[action->backend],
-		backend->tls_name.n > 0
-			? backend->tls_name
-			: ip_format(&backend->addresses[action->address].ip,
-				    text));
+	return keyring_connect(keyring, conf, action->backend,
+			       &driver->links[action->side]->ip);
 }
 
 static void

@@ -110,3 +110,15 @@ keyring_close(struct keyring *keyring)
 	free(keyring->clients);
 	*keyring = (struct keyring){ 0 };
 }
+
+struct tls *
+keyring_connect(const struct keyring *keyring, const struct conf *conf,
+		size_t backend, const struct ip *ip)
+{
+	struct span name = conf->backends[backend].tls_name;
+	char text[IP_TEXT_MAX];
+
+	if (name.n == 0)
+		name = ip_format(ip, text);
+	return tls_connect(keyring->clients[backend], name);
+}

@@ -28,4 +28,11 @@ void keyring_close(struct keyring *keyring);
 /* Tickets that the sessions of `older` were given are good for this one. */
 void keyring_adopt(struct keyring *keyring, const struct keyring *older);
 
+/* An engine towards a backend at this address, which is the name that its
+ * certificate is held against unless tls-name says another. NULL without
+ * memory. */
+struct tls *keyring_connect(const struct keyring *keyring,
+			    const struct conf *conf, size_t backend,
+			    const struct ip *ip);
+
 #endif

@@ -12,6 +12,7 @@
 #include "smtp/reply.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 /* A reply of the most lines of the greatest length. */
@@ -22,7 +23,8 @@
 #define COMMANDS_MAX 1024
 
 /*
- *   IDLE -> CONNECTING -> BANNER -> EHLO -> IDLE
+ *   IDLE -> CONNECTING -> BANNER -> EHLO [-> STARTTLS -> SECURING -> EHLO]
+ *        -> IDLE
  *             ^   failure of any: the next address, or IDLE
  *             +---+
  */
@@ -31,6 +33,8 @@ enum probe_state {
 	PROBE_CONNECTING,
 	PROBE_BANNER,
 	PROBE_EHLO,
+	PROBE_STARTTLS,
+	PROBE_SECURING,
 	PROBE_STOPPED,
 };
 
@@ -38,11 +42,13 @@ struct probe {
 	struct probes *probes;
 	const struct conf_backend *backend;
 	struct ehlo *result;
+	struct ehlo plain; /* what it offered before TLS */
 	enum probe_state state;
 	size_t address;
 	unsigned failures; /* in a row */
 	const char *error; /* of the last one */
 	bool was_asked;
+	bool is_secured;
 	bool is_next; /* try the next address once the conn is released */
 	struct conn conn;
 	struct buf in;
@@ -52,6 +58,7 @@ struct probe {
 
 struct probes {
 	const struct conf *conf;
+	const struct keyring *keyring;
 	void (*first)(void *owner);
 	void *owner;
 	size_t unasked;
@@ -139,9 +146,11 @@ start(struct probe *probe)
 
 	buf_reset(&probe->in);
 	buf_reset(&probe->out);
+	probe->is_secured = false;
 	/* Each client's own: there is none to ask. */
 	if (endpoint->ip.family == IP_NONE) {
 		set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
+		settle(probe);
 		return;
 	}
 	set_state(probe, PROBE_CONNECTING, probe->backend->connect_us_max);
@@ -203,14 +212,10 @@ on_connected(struct conn *conn)
 }
 
 static void
-take_banner(struct probe *probe, const struct reply *reply)
+greet(struct probe *probe)
 {
 	struct buf *out = &probe->out;
 
-	if (reply->code != 220) {
-		fail(probe, "its banner is not 220");
-		return;
-	}
 	set_state(probe, PROBE_EHLO, probe->backend->reply_us_max);
 	buf_append(out, SPAN_LIT("EHLO "));
 	buf_append(out, probe->probes->conf->hostname);
@@ -218,23 +223,87 @@ take_banner(struct probe *probe, const struct reply *reply)
 	flush(probe);
 }
 
-/* A refused EHLO is an old server: it offers nothing, and works. */
 static void
-take_ehlo(struct probe *probe, const struct reply *reply)
+take_banner(struct probe *probe, const struct reply *reply)
 {
-	if (reply->code == 250)
-		ehlo_parse(reply, probe->result);
-	else if (reply_class(reply->code) == 5)
-		*probe->result = (struct ehlo){ 0 };
-	else {
-		fail(probe, "it does not answer EHLO");
-		return;
-	}
+	if (reply->code != 220)
+		fail(probe, "its banner is not 220");
+	else
+		greet(probe);
+}
+
+static void
+finish(struct probe *probe, const struct ehlo *offered)
+{
+	*probe->result = *offered;
 	probe->failures = 0;
 	buf_append(&probe->out, SPAN_LIT("QUIT\r\n"));
 	conn_close(&probe->conn, &probe->out);
 	set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
 	settle(probe);
+}
+
+/* Refused, it is used in plain, or not at all. */
+static void
+take_starttls(struct probe *probe, const struct reply *reply)
+{
+	struct probes *probes = probe->probes;
+	struct tls *tls;
+
+	if (reply->code != 220) {
+		if (probe->backend->tls >= CONF_TLS_REQUIRED)
+			probe->plain = (struct ehlo){ 0 };
+		finish(probe, &probe->plain);
+		return;
+	}
+	tls = keyring_connect(probes->keyring, probes->conf,
+			      (size_t)(probe->backend - probes->conf->backends),
+			      &probe->backend->addresses[probe->address].ip);
+	if (tls == NULL) {
+		fail(probe, "no TLS engine for it");
+		return;
+	}
+	set_state(probe, PROBE_SECURING, probe->backend->connect_us_max);
+	conn_secure(&probe->conn, &probe->out, tls);
+}
+
+static void
+on_secured(struct conn *conn, const struct tlsinfo *info)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+
+	(void)info;
+	probe->is_secured = true;
+	greet(probe);
+}
+
+/* A refused EHLO is an old server: it offers nothing, and works. */
+static void
+take_ehlo(struct probe *probe, const struct reply *reply)
+{
+	enum conf_tls tls = probe->backend->tls;
+	struct ehlo offered = { 0 };
+
+	if (reply->code == 250) {
+		ehlo_parse(reply, &offered);
+	} else if (reply_class(reply->code) != 5) {
+		fail(probe, "it does not answer EHLO");
+		return;
+	}
+	if (tls == CONF_TLS_OFF || probe->is_secured) {
+		finish(probe, &offered);
+		return;
+	}
+	probe->plain = offered;
+	if ((offered.extensions & EXTENSION_BIT(EXTENSION_STARTTLS)) != 0) {
+		set_state(probe, PROBE_STARTTLS, probe->backend->reply_us_max);
+		buf_append(&probe->out, SPAN_LIT("STARTTLS\r\n"));
+		flush(probe);
+		return;
+	}
+	if (tls >= CONF_TLS_REQUIRED)
+		probe->plain = (struct ehlo){ 0 };
+	finish(probe, &probe->plain);
 }
 
 static void
@@ -262,6 +331,8 @@ on_received(struct conn *conn, struct span octets)
 		fail(probe, "it speaks out of turn");
 	else if (probe->state == PROBE_BANNER)
 		take_banner(probe, &reply);
+	else if (probe->state == PROBE_STARTTLS)
+		take_starttls(probe, &reply);
 	else
 		take_ehlo(probe, &reply);
 	buf_reset(&probe->in);
@@ -278,7 +349,10 @@ on_closed(struct conn *conn, int error)
 {
 	struct probe *probe = OWNER(conn, struct probe, conn);
 
-	fail(probe, error == 0 ? "it closed" : strerror(-error));
+	if (error == -EPROTO)
+		fail(probe, conn_failure(conn));
+	else
+		fail(probe, error == 0 ? "it closed" : strerror(-error));
 }
 
 static void
@@ -296,13 +370,15 @@ static const struct conn_events probe_events = {
 	.connected = on_connected,
 	.received = on_received,
 	.sent = on_sent,
+	.secured = on_secured,
 	.closed = on_closed,
 	.released = on_released,
 };
 
 struct probes *
 probes_new(struct ring *ring, struct timers *timers, const struct conf *conf,
-	   struct ehlo *probed, void (*first)(void *owner), void *owner)
+	   const struct keyring *keyring, struct ehlo *probed,
+	   void (*first)(void *owner), void *owner)
 {
 	size_t count = conf->backend_count;
 	struct probes *probes =
@@ -311,6 +387,7 @@ probes_new(struct ring *ring, struct timers *timers, const struct conf *conf,
 	if (probes == NULL)
 		return NULL;
 	probes->conf = conf;
+	probes->keyring = keyring;
 	probes->first = first;
 	probes->owner = owner;
 	probes->unasked = probes->count = count;

@@ -9,6 +9,9 @@
  * 1, 2, 4 … 60 seconds. What a backend offered last stays until it says
  * otherwise; one that was never reached offers nothing.
  *
+ * Where the connection of a session would be put under TLS, so is the probe's:
+ * what is offered then counts. One that must be and cannot offers nothing.
+ *
  * A backend that wants a PROXY header gets one without addresses (LOCAL or
  * UNKNOWN): the probe is the gate's own.
  */
@@ -16,6 +19,7 @@
 #define PROXY_PROBE_H
 
 #include "proxy/conf.h"
+#include "proxy/keyring.h"
 #include "proxy/ring.h"
 #include "proxy/timer.h"
 #include "smtp/extension.h"
@@ -31,7 +35,8 @@ struct probes;
  * NULL without memory.
  */
 struct probes *probes_new(struct ring *ring, struct timers *timers,
-			  const struct conf *conf, struct ehlo *probed,
+			  const struct conf *conf,
+			  const struct keyring *keyring, struct ehlo *probed,
 			  void (*first)(void *owner), void *owner);
 
 /* Ask no more: connections are aborted, and must complete before

@@ -585,6 +585,7 @@ acquire(struct worker *worker, struct buf *faults)
 	worker->probed = calloc(conf->backend_count, sizeof(struct ehlo));
 	if (worker->acceptors != NULL && worker->probed != NULL)
 		worker->probes = probes_new(worker->ring, &worker->timers, conf,
+					    worker->setup->keyring,
 					    worker->probed, on_probed, worker);
 	if (worker->probes == NULL)
 		buf_append(faults, SPAN_LIT("out of memory\n"));

@@ -321,3 +321,23 @@ def test_a_certificate_is_replaced_under_load(gate, sink, authority, capsys):
         print(f"\ncertificates: replaced {replaced} times under load, "
               f"{senders.sent + 1} sessions: 0 lost; "
               f"{len(set(senders.shown))} certificates seen")
+
+
+def test_what_a_backend_offers_is_asked_under_tls(gate, postfix_with_tls,
+                                                  authority):
+    """Where the gate greets in its stead: who cannot prove itself offers
+    nothing, since nothing will be sent to it."""
+    def offered(ca):
+        mx = gate(backend=postfix_with_tls.port, zone=zone(),
+                  top={"backend-connect": "mail"}, backend_settings={
+                      "tls": "verify", "tls-name": "mta.example",
+                      "tls-ca": str(ca)})
+        with mx.client("192.0.2.10") as client:
+            client.ehlo("mx.none.example")
+            return mx, set(client.extensions)
+
+    _, keywords = offered(authority.ca)
+    assert {"DSN", "8BITMIME", "SMTPUTF8"} <= keywords
+    mx, keywords = offered(Authority().ca)
+    assert "DSN" not in keywords
+    assert "certificate" in mx.wait_event("backend-down")[0]

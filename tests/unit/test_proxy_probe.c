@@ -53,7 +53,7 @@ scene_make(struct scene *scene, enum conf_identity identity)
 	scene->conf.backend_count = 1;
 	scene->probes =
 		probes_new(scene->ring.ring, &scene->ring.timers, &scene->conf,
-			   &scene->probed, on_first, scene);
+			   NULL, &scene->probed, on_first, scene);
 	assert_non_null(scene->probes);
 }
 

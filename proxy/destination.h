@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * destination: where an address of a backend leads, for one client.
+ */
+#ifndef PROXY_DESTINATION_H
+#define PROXY_DESTINATION_H
+
+#include "proxy/conf.h"
+
+/*
+ * The endpoint to connect to: the address as it is, or, where that is the
+ * original destination, where the client connected to. 0; or -ELOOP where that
+ * is not known, or is the gate itself, which would call itself without an end.
+ */
+int destination_find(const struct conf *conf,
+		     const struct conf_endpoint *address,
+		     const struct ip *local_ip, uint16_t local_port,
+		     struct conf_endpoint *endpoint);
+
+#endif
