@@ -106,6 +106,7 @@ struct backend {
 	struct ehlo ehlo;  /* of its last reply to EHLO */
 	struct buf banner; /* text of its last 220 */
 	bool is_secured;
+	const char *tls_version;    /* then; constant */
 	bool has_tls_failed;        /* in its handshake */
 	bool skips_tls;             /* it failed before; set by the session */
 	enum backend_step greeting; /* the client's HELO or EHLO */
@@ -113,7 +114,7 @@ struct backend {
 	size_t sent;  /* recipients of the envelope gone over */
 	size_t acked; /* accepted recipients confirmed on this connection */
 	size_t in_flight;
-	bool has_content;  /* all of a message has left: set by the session */
+	bool has_content;   /* all of a message has left: set by the session */
 	uint64_t since_us;  /* last progress, or start of connecting; the
 			       session moves it when it sends or drains */
 	bool is_distrusted; /* it was lost by a reply that nobody asked for,

@@ -45,6 +45,7 @@ fill_record(struct session *session, struct spool_record *record)
 {
 	const struct mail *mail = session->mail;
 	const struct conf *conf = session->host->conf;
+	const struct backend *leg;
 
 	record->gate = conf->hostname;
 	record->listener = session->listener->endpoint.text;
@@ -56,11 +57,14 @@ fill_record(struct session *session, struct spool_record *record)
 	record->mode = mail->route == NULL ? "enforce"
 					   : conf_mode_name(mail->route->mode);
 	record->is_enforced = mail->decision.is_enforced;
-	if (session->backend.conf != NULL)
-		record->backend = session->backend.conf->name;
-	if (session->delivery.side == SIDE_DIVERT && session->divert != NULL &&
-	    session->divert->conf != NULL)
-		record->backend = session->divert->conf->name;
+	leg = session->delivery.side == SIDE_DIVERT ? session->divert
+						    : &session->backend;
+	if (leg == NULL || leg->conf == NULL)
+		leg = &session->backend;
+	if (leg->conf == NULL)
+		return;
+	record->backend = leg->conf->name;
+	record->backend_tls = leg->tls_version;
 }
 
 /*

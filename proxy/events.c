@@ -333,7 +333,7 @@ take_event(struct session *session, const struct session_event *event)
 		if (event->side == SIDE_CLIENT)
 			secure_done(session, event->tls);
 		else
-			secure_backend_done(session, event->side);
+			secure_backend_done(session, event->side, event->tls);
 		return;
 	case SESSION_SENT:
 		take_sent(session, event->side);

@@ -73,10 +73,13 @@ secure_backend(struct session *session, enum session_side side)
 }
 
 void
-secure_backend_done(struct session *session, enum session_side side)
+secure_backend_done(struct session *session, enum session_side side,
+		    const struct tlsinfo *tls)
 {
 	struct backend *leg = session_leg(session, side);
 
+	if (leg != NULL)
+		leg->tls_version = tls->version;
 	if (leg != NULL && leg->state == BACKEND_SECURING &&
 	    !backend_secured(leg, &session->identity, &session->out[side]))
 		backend_closed(leg, EVENT_OUT_OF_MEMORY, "no room for EHLO");

@@ -219,7 +219,8 @@ void secure_done(struct session *session, const struct tlsinfo *tls);
 void secure_failed(struct session *session, const char *reason);
 /* The same with a backend. */
 void secure_backend(struct session *session, enum session_side side);
-void secure_backend_done(struct session *session, enum session_side side);
+void secure_backend_done(struct session *session, enum session_side side,
+			 const struct tlsinfo *tls);
 void secure_backend_failed(struct session *session, enum session_side side,
 			   const char *reason);
 /* A backend that could not be reached as it was tried: it is tried in plain,

@@ -52,7 +52,8 @@ struct spool_record {
 	const char *rule;      /* what decided the action; NULL: verdict's */
 	struct span reply;     /* what the client was answered, one line */
 	struct span backend;   /* name; empty if none was reached */
-	bool is_accepted;      /* the backend took it */
+	const char *backend_tls;     /* version; NULL: none */
+	bool is_accepted;            /* the backend took it */
 	const struct span *stripped; /* names of fields removed */
 	size_t stripped_count;
 	uint32_t dns_us, eval_us, backend_us, total_us;

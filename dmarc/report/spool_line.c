@@ -431,6 +431,7 @@ write_action(struct spool_writer *writer)
 	text_or_null(writer, "reply", record->reply);
 	text_or_null(writer, "route", record->route);
 	text_or_null(writer, "backend", record->backend);
+	word(writer, "backend_tls", record->backend_tls);
 	truth(writer, "accepted", record->is_accepted);
 	truth(writer, "authenticated", record->is_authenticated);
 	texts(writer, SPOOL_LIST_STRIPPED, record->stripped,

@@ -222,6 +222,7 @@ def test_a_real_postfix_behind_tls(gate, postfix_with_tls, authority, mode):
     message, = postfix_with_tls.wait_mail("bob", 1)
     assert b"(using TLSv1.3 with cipher" in message
     assert b"192.0.2.10" in message
+    assert mx.wait_verdicts(1)[0]["backend_tls"] == "TLSv1.3"
 
 
 @pytest.mark.parametrize("name, why", [
