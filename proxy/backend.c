@@ -222,6 +222,18 @@ needs_tls(const struct backend *backend)
 	return backend->conf->tls >= CONF_TLS_REQUIRED && !backend->is_secured;
 }
 
+/* Why not by EHLO: the first one stays with some (OpenSMTPD answers 503 to the
+ * next), and where there is no need of ours it must be the client's. */
+static enum backend_news
+prove(struct backend *backend, struct buf *out)
+{
+	backend->state = BACKEND_PROVING;
+	if (!client_send(&backend->client, CLIENT_NOOP, TAG_OURS,
+			 SPAN_LIT("NOOP\r\n"), out))
+		return lose(backend, EVENT_OUT_OF_MEMORY, "no room for NOOP");
+	return NEWS_NONE;
+}
+
 static enum backend_news
 on_banner(struct backend *backend, const struct backend_identity *identity,
 	  struct buf *out, const struct reply *reply)
@@ -232,10 +244,24 @@ on_banner(struct backend *backend, const struct backend_identity *identity,
 	keep_banner(backend, reply);
 	if (!tells_identity(backend) && !wants_tls(backend))
 		return become_up(backend);
+	if (backend->conf->identity != IDENTITY_XCLIENT && !wants_tls(backend))
+		return prove(backend, out);
 	backend->state = BACKEND_HELLO;
 	if (!send_hello(backend, identity, out))
 		return lose(backend, EVENT_OUT_OF_MEMORY, "no room for EHLO");
 	return NEWS_NONE;
+}
+
+static enum backend_news
+on_proof(struct backend *backend, const struct reply *reply)
+{
+	if (reply->code == 421)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "it has no time for us");
+	if (reply->code != 250)
+		return lose(backend, EVENT_IDENTITY_REFUSED,
+			    "it does not take the PROXY header");
+	return become_up(backend);
 }
 
 static enum backend_news
@@ -284,6 +310,7 @@ on_hello(struct backend *backend, const struct backend_identity *identity,
 	if (reply->code == 421)
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it has no time for us");
+	backend->has_greeted = reply->code == 250;
 	ehlo_parse(reply, &backend->ehlo);
 	backend->client.is_pipelining =
 		(backend->ehlo.extensions &
@@ -340,6 +367,7 @@ on_identified(struct backend *backend, const struct reply *reply)
 	if (reply->code != 220)
 		return lose(backend, EVENT_IDENTITY_REFUSED,
 			    "it refused XCLIENT");
+	backend->has_greeted = false;
 	keep_banner(backend, reply);
 	return become_up(backend);
 }
@@ -361,11 +389,18 @@ on_greeting(struct backend *backend, const struct reply *reply)
 	if (reply_class(reply->code) < 4 && reply->code != 250)
 		return lose(backend, EVENT_BACKEND_PROTOCOL,
 			    "its reply to the greeting is none");
+	/* RFC 5321 4.1.4 allows another; who does not has not forgotten the
+	 * first. */
+	if (reply->code == 503 && backend->has_greeted) {
+		backend->greeting = STEP_OK;
+		return NEWS_GREETING;
+	}
 	if (reply->code != 250) {
 		backend->greeting = STEP_REFUSED;
 		return NEWS_GREETING;
 	}
 	backend->greeting = STEP_OK;
+	backend->has_greeted = true;
 	ehlo_parse(reply, &backend->ehlo);
 	backend->ehlo = backend_ehlo(backend->conf, &backend->ehlo);
 	backend->client.is_pipelining =
@@ -440,6 +475,8 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 			return lose(backend, EVENT_BACKEND_PROTOCOL,
 				    "it refuses RSET");
 		return NEWS_NONE;
+	case CLIENT_NOOP:
+		return on_proof(backend, reply);
 	case CLIENT_QUIT:
 		return NEWS_NONE;
 	}
@@ -697,6 +734,7 @@ patience(const struct backend *backend)
 		break;
 	case BACKEND_CONNECTING:
 	case BACKEND_BANNER:
+	case BACKEND_PROVING:
 	case BACKEND_HELLO:
 	case BACKEND_STARTTLS:
 	case BACKEND_SECURING:

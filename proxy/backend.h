@@ -8,11 +8,12 @@
  *
  *   NONE -> CONNECTING -> BANNER -> [HELLO -> [STARTTLS -> SECURING -> HELLO]
  *        -> [[NAMING ->] IDENTIFYING]] -> UP
+ *     with PROXY and no TLS: BANNER -> PROVING -> UP
  *     any state: -> LOST (closed, refused, timed out, not to be trusted)
  *
  * Identity fails closed (design, promise 6). With XCLIENT: our EHLO must offer
- * it with ADDR and the answer must be 220. With PROXY: our EHLO must be
- * answered 250, once: an MTA that does not speak PROXY answers the header
+ * it with ADDR and the answer must be 220. With PROXY: our NOOP, or our EHLO
+ * where TLS needs one, must be answered 250, once: an MTA that does not speak PROXY answers the header
  * itself as a command, and its 5xx stands where the 250 should.
  *
  * TLS (design, tls = …): octets behind the 220 to STARTTLS are nobody's, and
@@ -47,6 +48,7 @@ enum backend_state {
 	BACKEND_NONE,
 	BACKEND_CONNECTING,
 	BACKEND_BANNER,
+	BACKEND_PROVING, /* NOOP is under way, behind a PROXY header */
 	BACKEND_HELLO,
 	BACKEND_STARTTLS, /* asked for */
 	BACKEND_SECURING, /* the handshake is under way */
@@ -110,6 +112,7 @@ struct backend {
 	bool has_tls_failed;        /* in its handshake */
 	bool skips_tls;             /* it failed before; set by the session */
 	enum backend_step greeting; /* the client's HELO or EHLO */
+	bool has_greeted;           /* one was accepted here */
 	enum backend_step sender;
 	size_t sent;  /* recipients of the envelope gone over */
 	size_t acked; /* accepted recipients confirmed on this connection */

@@ -45,6 +45,7 @@ is_synchronising(enum client_command command)
 	case CLIENT_MAIL:
 	case CLIENT_RCPT:
 	case CLIENT_RSET:
+	case CLIENT_NOOP:
 		return false;
 	}
 	return false;

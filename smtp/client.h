@@ -33,6 +33,7 @@ enum client_command {
 	CLIENT_CONTENT, /* the end of data; the octets are the caller's */
 	CLIENT_CHUNK,   /* BDAT n LAST; so are its octets */
 	CLIENT_RSET,
+	CLIENT_NOOP,
 	CLIENT_QUIT,
 };
 
