@@ -183,7 +183,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay sim smuggle wire docs lint e2e kill
+LAYERS = unit suites replay sim smuggle wire docs lint e2e peers kill
 INSTRUMENTED = LAYERS='$(filter-out docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
@@ -215,6 +215,10 @@ e2e: ## the tests on real parts alone
 	$(call prepare,build test)
 	$(again) all
 	@$(RUN) e2e
+peers: ## the tests on real mail servers and clients alone
+	$(call prepare,build test)
+	$(again) all
+	@$(RUN) peers
 kill: ## the tests that kill worker, master and MTA alone
 	$(call prepare,build test)
 	$(again) all
@@ -292,6 +296,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	sim smuggle wire docs e2e kill asan fuzz fuzz-short coverage bench lint \
-	lint-now install uninstall clean help FORCE
+	sim smuggle wire docs e2e peers kill asan fuzz fuzz-short coverage bench \
+	lint lint-now install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -20,9 +20,12 @@ BUILD="gcc make pkg-config libssl-dev libc-ares-dev libpsl-dev
 	libopendkim-dev libspf2-dev liburing-dev libconfuse-dev libidn2-dev
 	libseccomp-dev zlib1g-dev publicsuffix"
 TEST="libcmocka-dev python3 python3-pytest python3-dkim python3-dnspython
-	python3-nacl python3-yaml swaks openssl mandoc iproute2 nftables
-	procps strace"
+	python3-nacl python3-yaml swaks libnet-ssleay-perl curl openssl mandoc
+	iproute2 nftables procps strace"
 LINT="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
+# Haraka is fetched with npm. Whoever has one may have it from elsewhere, and
+# Debian's would not go along with that.
+command -v npm >/dev/null || TEST="$TEST nodejs npm"
 
 LISTS=${APT_LISTS:-/var/lib/apt/lists}
 usage="usage: contrib/install-deps.sh [--list] [build | test | lint | all]..."

@@ -51,7 +51,7 @@ def fetch():
         done = PARTS / "unpacked"
         if done.exists() and done.read_text().split() == list(PACKAGES):
             return UNPACKED
-        debs = _fetch_with_libraries(PACKAGES)
+        debs = debs_of(PACKAGES)
         shutil.rmtree(UNPACKED, ignore_errors=True)
         for deb in debs:
             subprocess.run(["dpkg", "-x", deb, UNPACKED], check=True)
@@ -59,7 +59,7 @@ def fetch():
     return UNPACKED
 
 
-def _fetch_with_libraries(packages):
+def debs_of(packages):
     """The .deb files of packages and of the libraries they depend on that
     this system does not have."""
     wanted, found = list(packages), {}
