@@ -41,8 +41,11 @@
 
 #define TICK_US 1000000
 
-/* A session may need a client, two backends and a body. */
-#define DESCRIPTORS_PER_SESSION 4
+/* A session may need a client, a backend and a body. A mail that is diverted
+ * needs another backend; where that finds none left, it is deferred. Why not
+ * count it: the kernel deals connections out unevenly, and a worker that
+ * refuses them long before it must does so while another has room. */
+#define DESCRIPTORS_PER_SESSION 3
 #define RING_ENTRIES 1024
 #define RING_BUFFERS 64
 #define WAIT_US_MAX 60000000
