@@ -7,6 +7,8 @@ cache is warm. The gate judges every message (SPF, one RSA-2048 signature,
 DMARC pass) and writes its verdict line. CPU time is what the kernel's
 scheduler counted for all threads of the proxy alone.
 
+Before that, what a session costs in memory that only waits: idle.py.
+
 Absolute figures of a shared machine mean little: look at the ratio.
 """
 
@@ -25,6 +27,7 @@ import dkim
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.bench import idle  # noqa: E402
 from tests.e2e.gate import Gate  # noqa: E402
 from tests.e2e.parts import Nsd, environment, tool, txt  # noqa: E402
 from tests.e2e.process import (Process, can_connect,  # noqa: E402
@@ -186,7 +189,12 @@ def main():
     parser.add_argument("--divide", type=int, default=1,
                         help="send this many times fewer messages")
     parser.add_argument("--sizes", type=int, nargs="*", help="KB: 2 10 100 1000")
+    parser.add_argument("--idle", action="store_true",
+                        help="only what an idle session costs")
     options = parser.parse_args()
+    idle.report()
+    if options.idle:
+        return
     home = scratch("bench")
     pem, public = key()
     messages = {}
