@@ -24,7 +24,7 @@ from tests.peers.network import BACKEND, CLIENT
 from tests.peers.peergate import PeerGate, listener
 
 SECURITIES = ("plain",)
-VERBS = ("DATA",)
+VERBS = ("DATA", "BDAT")
 IDENTITIES = ("xclient", "proxy-v1", "proxy-v2")
 OURS = ("Authentication-Results",)
 FIRST_PORT = 3000
