@@ -25,7 +25,7 @@ from tests.peers.peergate import PeerGate, listener
 
 SECURITIES = ("plain",)
 VERBS = ("DATA", "BDAT")
-IDENTITIES = ("xclient", "proxy-v1", "proxy-v2")
+IDENTITIES = ("xclient", "proxy-v1", "proxy-v2", "transparent")
 OURS = ("Authentication-Results",)
 FIRST_PORT = 3000
 SECONDS_MAX = 60
