@@ -13,8 +13,9 @@
  *
  * Identity fails closed (design, promise 6). With XCLIENT: our EHLO must offer
  * it with ADDR and the answer must be 220. With PROXY: our NOOP, or our EHLO
- * where TLS needs one, must be answered 250, once: an MTA that does not speak PROXY answers the header
- * itself as a command, and its 5xx stands where the 250 should.
+ * where TLS needs one, must be answered 250, once: an MTA that does not speak
+ * PROXY answers the header itself as a command, and its 5xx stands where the
+ * 250 should.
  *
  * TLS (design, tls = …): octets behind the 220 to STARTTLS are nobody's, and
  * what EHLO said before is forgotten. Required and not to be had, the backend

@@ -7,6 +7,7 @@ it. What they share is Backend; what is a fact of the server is its own:
     services   {identity: port}: how it can be told of the client
     added      names of the fields that it puts on top, topmost first
     copies     whether every recipient gets a file of its own
+    takes_tls  whether its STARTTLS leads to TLS
     spool      its mailbox
 """
 
@@ -35,6 +36,7 @@ class Backend:
     services = {}
     added = ()
     copies = True
+    takes_tls = True
     host, address = "backend", BACKEND
     probed_from, probed_as = "gate", "transparent"
 
@@ -303,7 +305,8 @@ maildir:
 """
 
     def lay_out(self):
-        os.chown(self.spool, packages.EXIM, packages.EXIM)
+        for path in self.spool, self.key:
+            os.chown(path, packages.EXIM, packages.EXIM)
         self._own("log", packages.EXIM)
         ports = sorted(set(map(str, self.services.values())))
         self._write("etc/exim4/exim4.conf", EXIM_CONF.format(
@@ -342,10 +345,12 @@ match from any for domain "backend.example" action "in"
 
 
 class OpenSmtpd(Backend):
-    """Debian's OpenSMTPD 6.8."""
+    """Debian's OpenSMTPD 6.8. It offers STARTTLS, and then ends every
+    handshake with an internal error, whoever asks and whatever its key."""
 
     name = "opensmtpd"
     services = {"proxy-v2": 2521, "transparent": 2523}
+    takes_tls = False
     added = ("Return-Path", "Delivered-To", "Received")
 
     def lay_out(self):
@@ -468,7 +473,8 @@ class Lenient(Backend):
         return path.read_bytes()
 
     def clients_of(self, sender):
-        said = map(json.loads, self.log().splitlines())
+        said = [json.loads(line) for line in self.log().splitlines()
+                if line.startswith("{")]
         return {line["client"] for line in said if line["sender"] == sender}
 
 

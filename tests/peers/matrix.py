@@ -23,7 +23,7 @@ from tests.peers.messages import KINDS, fields_of, messages
 from tests.peers.network import BACKEND, CLIENT
 from tests.peers.peergate import PeerGate, listener
 
-SECURITIES = ("plain",)
+SECURITIES = ("plain", "STARTTLS")
 VERBS = ("DATA", "BDAT")
 IDENTITIES = ("xclient", "proxy-v1", "proxy-v2", "transparent")
 OURS = ("Authentication-Results",)
@@ -124,6 +124,7 @@ class Matrix:
 
     def __init__(self, network, certificate, servers):
         self.network = network
+        self.certificate = certificate
         self.backends = servers
         self.clients = [kind(network, certificate) for kind in clients.ALL]
         self.rows = []
@@ -144,10 +145,22 @@ class Matrix:
     def _gate(self, row, security, port):
         gate = PeerGate(
             self.network, zone=ZONE, identity=row.identity,
-            text=listener(port),
+            **self._secured(row, port, security),
             backend=f"{BACKEND}:{row.backend.services[row.identity]}")
         gate.wait_for(port)
         return port, gate
+
+    def _secured(self, row, port, security):
+        """Settings of both legs; of the client's alone where the backend
+        has no TLS."""
+        if security == "plain":
+            return {"text": listener(port)}
+        if not row.backend.takes_tls:
+            return {"text": listener(port, self.certificate)}
+        return {"text": listener(port, self.certificate),
+                "backend_settings": {"tls": "verify",
+                                     "tls-ca": str(self.certificate.chain),
+                                     "tls-name": "mx.backend.example"}}
 
     def _lay_out_cells(self):
         number = itertools.count(1)
@@ -219,6 +232,9 @@ class Matrix:
                    + "  ".join(f"{group:13}" for group in groups))
         yield ("7 8 u b: 7bit, 8bit, SMTPUTF8, binary; = delivered and equal,"
                " the client's address logged; - cannot; ! failed")
+        yield from (f"STARTTLS on the client's leg alone: {backend.name} "
+                    "fails every handshake" for backend in self.backends
+                    if not backend.takes_tls)
         reasons = collections.Counter(cell.cannot for cell in self.cells
                                       if cell.cannot)
         for reason, count in sorted(reasons.items()):

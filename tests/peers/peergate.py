@@ -6,9 +6,11 @@ from tests.e2e.process import Process, can_connect
 from tests.peers.network import GATE_OUTSIDE
 
 
-def listener(port):
-    """The block of one that clients reach."""
-    return f'listen "{GATE_OUTSIDE}:{port}" {{ }}\n'
+def listener(port, certificate=None):
+    """The block of one that clients reach, with or without STARTTLS."""
+    tls = "" if certificate is None else (
+        f'tls-cert = "{certificate.chain}" tls-key = "{certificate.key}" ')
+    return f'listen "{GATE_OUTSIDE}:{port}" {{ {tls}}}\n'
 
 
 class PeerGate(Gate):
