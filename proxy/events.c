@@ -262,7 +262,7 @@ take_timer(struct session *session)
 	case PHASE_SECURING:
 		if (now < session->phase_us + conf->tls_us_max)
 			return;
-		secure_failed(session, "not in time");
+		secure_failed(session, "tls-timeout");
 		session_close(session);
 		return;
 	case PHASE_START:

@@ -23,11 +23,13 @@ PROOFS = {
     "limit header-fields": ["481"],
     "limit line-length": ["482"],
     "limit recipients": ["026"],
+    "hops-max": ["502"],
     # Time-outs of the client: behind the banner, between commands in each
     # state, within a command, within a message.
     "greeting-timeout": ["450"],
     "client-timeout": ["137", "451", "452", "453", "454"],
     "command-time": ["456", "457", "458", "459"],
+    "tls-timeout": ["305"],
     "data-timeout": ["455", "138"],
     "data-time": ["139", "462"],
     "data-rate": ["460", "461", "462"],
