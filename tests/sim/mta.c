@@ -107,6 +107,13 @@ offers_less(struct world *world)
 	       (is_again && !world_is_calm(world) && world_one_in(world, 4));
 }
 
+static bool
+is_behind_proxy(const struct conf_backend *conf)
+{
+	return conf->identity == IDENTITY_PROXY_V1 ||
+	       conf->identity == IDENTITY_PROXY_V2;
+}
+
 static void
 hear_hello(struct world *world, enum session_side side, struct span line)
 {
@@ -143,6 +150,22 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 	if (offers_less(world))
 		mta->offered &= (unsigned)stage_draw(&world->stage);
 	say_keywords(world, side, has_xclient);
+}
+
+/* The gate's own look whether the PROXY header was taken. */
+static void
+hear_proof(struct world *world, enum session_side side)
+{
+	struct mta *mta = &world->mta[side];
+
+	if (mta->has_greeted || !is_behind_proxy(mta->conf))
+		stage_fail(&world->stage, "NOOP out of place");
+	if (world_fault(world, FAULT_IDENTITY_REFUSED)) {
+		mta->is_closed_to = true;
+		mta_answer(world, side, "550 5.7.1 Not you");
+		return;
+	}
+	mta_answer(world, side, "250 2.0.0 Ok");
 }
 
 static void
@@ -348,6 +371,8 @@ hear_command(struct world *world, enum session_side side, struct span line)
 			mta_forget(mta);
 		answer_if(world, side, is_refused, "451 4.3.0 No",
 			  "250 2.0.0 Ok");
+	} else if (span_equal(line, SPAN_LIT("NOOP"))) {
+		hear_proof(world, side);
 	} else if (span_equal(line, SPAN_LIT("QUIT"))) {
 		mta->state = MTA_LOST;
 	} else {

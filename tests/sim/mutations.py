@@ -186,7 +186,8 @@ MUTATIONS = (
         (SESSION, "#define IN_MAX (8u * SESSION_OCTETS_MAX)",
          "#define IN_MAX (8192u * SESSION_OCTETS_MAX)")),
     bug("no-deadline-in-data", "a client that stops in its data stays",
-        (PATIENCE, "\tif (session->phase == PHASE_DATA)\n\t\treturn in_data(",
+        (PATIENCE, "\tif (session->phase == PHASE_DATA || "
+         "session->phase == PHASE_CHUNK)\n\t\treturn in_data(",
          "\tif (session->phase == PHASE_CLOSING)\n\t\treturn in_data(")),
     bug("no-deadline-in-commands", "a client that says nothing stays",
         (PATIENCE, "\tif (session->phase == PHASE_COMMANDS)\n\t\treturn in_",
@@ -274,11 +275,9 @@ MUTATIONS = (
     bug("proxy-header-refused-goes-on", "no PROXY taken, mail all the same",
         (BACKEND, "\tif (reply->code != 250)\n"
          "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n"
-         "\t\t\t    backend->conf->identity == IDENTITY_XCLIENT\n",
-         "\tif (reply->code != 250 &&\n"
-         "\t    backend->conf->identity != IDENTITY_PROXY_V1)\n"
-         "\t\treturn lose(backend, EVENT_IDENTITY_REFUSED,\n"
-         "\t\t\t    backend->conf->identity == IDENTITY_XCLIENT\n")),
+         "\t\t\t    \"it does not take the PROXY header\");\n"
+         "\treturn become_up(backend);\n",
+         "\treturn become_up(backend);\n")),
 
     # What is decided, when nothing goes wrong.
     bug("reject-forgotten", "what should be refused is relayed",

@@ -140,7 +140,8 @@ take_command(struct lenient *lenient, struct span line, struct buf *reply)
 		say(reply, "354 Go ahead\r\n");
 	} else if (span_starts(line, SPAN_LIT("BDAT "))) {
 		begin_chunk(lenient, span_after(line, 5), reply);
-	} else if (span_equal(line, SPAN_LIT("RSET"))) {
+	} else if (span_equal(line, SPAN_LIT("RSET")) ||
+		   span_equal(line, SPAN_LIT("NOOP"))) {
 		say(reply, "250 2.0.0 Ok\r\n");
 	} else if (span_equal(line, SPAN_LIT("QUIT"))) {
 		lenient->quits++;

@@ -206,6 +206,7 @@ read_command(struct strict_commands *commands, struct span line,
 	if (span_equal(line, SPAN_LIT("DATA")))
 		commands->datas++;
 	else if (!span_equal(line, SPAN_LIT("RSET")) &&
+		 !span_equal(line, SPAN_LIT("NOOP")) &&
 		 !span_equal(line, SPAN_LIT("QUIT")) &&
 		 !span_starts(line, SPAN_LIT("PROXY TCP")))
 		return "a command that the gate never sends";

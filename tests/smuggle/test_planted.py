@@ -77,8 +77,8 @@ HOLES = {
         Edit(MAIL, "\tif (mail->decoder.faults != 0 && "
              "!mail->decoder.is_normalising)\n"
              "\t\trefuse(mail, MAIL_LINE_ENDINGS);\n"
-             "\tif (mail->refusal != MAIL_NOT_REFUSED)\n",
-             "\tif (mail->refusal != MAIL_NOT_REFUSED)\n"),
+             "\tif (has_long_line(",
+             "\tif (has_long_line("),
         Edit(MAIL, "\tif (mail->decoder.faults != 0 && "
              "!mail->decoder.is_normalising)\n"
              "\t\trefuse(mail, MAIL_LINE_ENDINGS);\n"
