@@ -61,13 +61,29 @@ bind_and_listen(int fd, const struct conf_listener *conf)
 	return listen(fd, SOMAXCONN);
 }
 
+static int
+new_socket(const struct conf_listener *conf)
+{
+	int family = conf->endpoint.ip.family == IP_V6 ? AF_INET6 : AF_INET;
+
+	return socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void
+fault(const struct conf_listener *conf, int error, struct buf *faults)
+{
+	bool lacks_right = conf->is_transparent && error == EPERM;
+	char text[ENDPOINT_TEXT_MAX];
+
+	endpoint_format(&conf->endpoint.ip, conf->endpoint.port, text);
+	buf_printf(faults, "cannot listen on %s: %s%s\n", text, strerror(error),
+		   lacks_right ? " (transparent needs CAP_NET_RAW)" : "");
+}
+
 int
 listener_open(const struct conf_listener *conf, struct buf *faults)
 {
-	const struct conf_endpoint *endpoint = &conf->endpoint;
-	int family = endpoint->ip.family == IP_V6 ? AF_INET6 : AF_INET;
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char text[ENDPOINT_TEXT_MAX];
+	int fd = new_socket(conf);
 	int error;
 
 	if (fd >= 0 && bind_and_listen(fd, conf) == 0)
@@ -75,9 +91,25 @@ listener_open(const struct conf_listener *conf, struct buf *faults)
 	error = errno;
 	if (fd >= 0)
 		close(fd);
-	endpoint_format(&endpoint->ip, endpoint->port, text);
-	buf_printf(faults, "cannot listen on %s: %s\n", text, strerror(error));
+	fault(conf, error, faults);
 	return -1;
+}
+
+/* Whether a socket that serves could become what is asked, tried on another:
+ * it stays as it is until all of the new configuration is good. */
+static bool
+can_stay(const struct conf_listener *conf, struct buf *faults)
+{
+	int fd = conf->is_transparent ? new_socket(conf) : -1;
+	bool can = !conf->is_transparent ||
+		   (fd >= 0 && set_transparent(fd, conf) == 0);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (!can)
+		fault(conf, error, faults);
+	return can;
 }
 
 static bool
@@ -114,9 +146,8 @@ listeners_open(struct listeners *set, const struct conf *conf, int *fds,
 			&conf->listeners[i].endpoint;
 
 		fds[i] = find(set, asked);
-		/* A right that is missing now was missing before. */
 		if (fds[i] >= 0) {
-			set_transparent(fds[i], &conf->listeners[i]);
+			is_complete &= can_stay(&conf->listeners[i], faults);
 			continue;
 		}
 		fds[i] = listener_open(&conf->listeners[i], faults);
@@ -129,13 +160,14 @@ listeners_open(struct listeners *set, const struct conf *conf, int *fds,
 	return is_complete;
 }
 
-static bool
-is_wanted(const struct listener *listener, const struct conf *conf)
+/* As what it is wanted now; NULL if it is not. */
+static const struct conf_listener *
+find_wanted(const struct listener *listener, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->listener_count; i++)
 		if (is_at(listener, &conf->listeners[i].endpoint))
-			return true;
-	return false;
+			return &conf->listeners[i];
+	return NULL;
 }
 
 void
@@ -145,12 +177,17 @@ listeners_settle(struct listeners *set, const struct conf *conf)
 
 	for (size_t i = 0; i < set->count; i++) {
 		struct listener *listener = &set->list[i];
+		const struct conf_listener *wanted =
+			find_wanted(listener, conf);
 
 		listener->is_new = false;
-		if (is_wanted(listener, conf))
-			set->list[kept++] = *listener;
-		else
+		if (wanted == NULL) {
 			close(listener->fd);
+			continue;
+		}
+		/* It was tried in listeners_open(). */
+		set_transparent(listener->fd, wanted);
+		set->list[kept++] = *listener;
 	}
 	set->count = kept;
 }

@@ -167,16 +167,17 @@ write_certificate(struct spool_writer *writer, const struct tlsinfo *tls)
 static void
 write_tls(struct spool_writer *writer, const struct tlsinfo *tls)
 {
-	if (tls == NULL || tls->version == NULL) {
-		nothing(writer, "tls");
-		return;
-	}
+	static const struct tlsinfo none;
+
+	if (tls == NULL)
+		tls = &none;
 	word(writer, "tls", tls->version);
 	word(writer, "tls_cipher", tls->cipher);
-	if (tls->server_name.n > 0)
-		text(writer, "client.tls_sni", tls->server_name);
+	text_or_null(writer, "client.tls_sni", tls->server_name);
 	if (tls->has_certificate)
 		write_certificate(writer, tls);
+	else
+		nothing(writer, "cert");
 }
 
 static void

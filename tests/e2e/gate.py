@@ -145,6 +145,7 @@ class Gate:
     def start(self):
         """Start it and wait until every listener is ready."""
         before = 0 if self.process is None else len(self.events("listening"))
+        self.serving = self.settings["workers"]
         self.launch()
         try:
             self.process.wait_for(
@@ -194,10 +195,14 @@ class Gate:
         self.conf.write_text(conf_text(self.settings) + (text or ""), "utf-8")
 
     def reload(self, seconds=20):
-        """SIGHUP, and wait until the new workers serve."""
+        """SIGHUP, and wait until the new workers serve, and those of before
+        take no connection any more."""
         before = len(self.events("reloaded"))
+        drained, serving = len(self.events("draining")), self.serving
         self.signal(signal.SIGHUP)
         self.wait_event("reloaded", before + 1, seconds)
+        self.wait_event("draining", drained + serving, seconds)
+        self.serving = self.settings["workers"]
 
     def kill_worker(self):
         """kill -9 of one worker."""

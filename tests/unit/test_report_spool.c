@@ -264,6 +264,7 @@ test_01_a_whole_line(void **state)
 		"\"listener\":\"0.0.0.0:25\","
 		"\"client\":{\"ip\":\"192.0.2.10\",\"port\":4242,"
 		"\"name\":null,\"helo\":\"mx.sender.example\",\"tls\":null,"
+		"\"tls_cipher\":null,\"tls_sni\":null,\"cert\":null,"
 		"\"identity\":\"direct\"},"
 		"\"envelope\":{\"from\":\"alice@sender.example\","
 		"\"rcpt\":[\"bob@backend.example\",\"eve@backend.example\"]},"
