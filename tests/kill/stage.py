@@ -46,7 +46,8 @@ def new_gate(backend, workers, backend_settings=None, **settings):
                 backend_settings={"trust-unidentified": True,
                                   **(backend_settings or {})},
                 limit={"connections-per-address": 0},
-                top={"workers": workers, "body-memory": "64k"}, **settings)
+                top={"workers": workers, "body-memory": "64k",
+                     "received-header": "off"}, **settings)
 
 
 def settle(gate, backend, letters):
