@@ -81,3 +81,11 @@ def test_readme_names_only_files_that_there_are():
     links = re.findall(r"\]\(([^)#:]+)\)",
                        (ROOT / "README.md").read_text("utf-8"))
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_unit_leaves_the_capabilities_that_the_master_keeps():
+    kept = re.search(r"kept\[\] = \{(.*?)\}",
+                     (ROOT / "proxy/privilege.c").read_text("utf-8"), re.S)[1]
+    unit = (ROOT / "contrib/systemd/dmarcgate.service").read_text("utf-8")
+    bound = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1]
+    assert sorted(bound.split()) == sorted(re.findall(r"CAP_\w+", kept))
