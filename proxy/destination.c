@@ -41,6 +41,7 @@ destination_find(const struct conf *conf, const struct conf_endpoint *address,
 	endpoint->ip = *local_ip;
 	if (endpoint->port == 0)
 		endpoint->port = local_port;
-	return endpoint->ip.family == IP_NONE || is_own(conf, endpoint) ? -ELOOP
-									: 0;
+	if (endpoint->ip.family == IP_NONE)
+		return -EDESTADDRREQ;
+	return is_own(conf, endpoint) ? -ELOOP : 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * destination: where an address of a backend leads, for one client.
+ *
+ * Nothing is connected here; where it leads nowhere, the reason is told apart.
  */
 #ifndef PROXY_DESTINATION_H
 #define PROXY_DESTINATION_H
@@ -9,8 +11,9 @@
 
 /*
  * The endpoint to connect to: the address as it is, or, where that is the
- * original destination, where the client connected to. 0; or -ELOOP where that
- * is not known, or is the gate itself, which would call itself without an end.
+ * original destination, where the client connected to. 0; or -EDESTADDRREQ
+ * where that is not known; or -ELOOP where it is the gate itself, which would
+ * call itself without an end.
  */
 int destination_find(const struct conf *conf,
 		     const struct conf_endpoint *address,

@@ -6,6 +6,7 @@
 
 #include "proxy/clock.h"
 #include "proxy/destination.h"
+#include "proxy/endpoint.h"
 #include "proxy/log.h"
 #include "proxy/owner.h"
 
@@ -216,6 +217,30 @@ close_side(struct driver *driver, enum session_side side)
 	conn_close(&link->conn, session_output(driver->session, side));
 }
 
+/* The original destination of this client is none to connect to. */
+static void
+note_destination(const struct driver *driver,
+		 const struct conf_endpoint *endpoint, int error)
+{
+	const struct link *client = driver->links[SIDE_CLIENT];
+	char to[ENDPOINT_TEXT_MAX], from[IP_TEXT_MAX] = "gone";
+
+	if (client != NULL)
+		ip_format(&client->ip, from);
+	if (error == -ELOOP) {
+		endpoint_format(&endpoint->ip, endpoint->port, to);
+		log_printf(EVENT_REFUSED,
+			   "client=%s destination=%s reason=\"the original "
+			   "destination is the gate itself\"",
+			   from, to);
+	} else {
+		log_printf(EVENT_REFUSED,
+			   "client=%s reason=\"the original destination is not "
+			   "known\"",
+			   from);
+	}
+}
+
 static void
 connect_side(struct driver *driver, const struct session_action *action)
 {
@@ -230,9 +255,7 @@ connect_side(struct driver *driver, const struct session_action *action)
 	assert(driver->links[action->side] == NULL);
 	driver->links[action->side] = link;
 	if (error != 0)
-		log_event(EVENT_REFUSED,
-			  SPAN_LIT("reason=\"the original destination is the "
-				   "gate itself, or not known\""));
+		note_destination(driver, &endpoint, error);
 	else if (link == NULL)
 		error = -ENOMEM;
 	else if (action->is_as_client)

@@ -189,7 +189,10 @@ def test_a_gate_does_not_call_itself(network):
                            "'192.0.2.1', 2525), 10); print(s.recv(100))"),
             text=True, stdout=subprocess.PIPE, timeout=60, check=True).stdout
         assert "421 4.3.2" in said
-        gate.wait_for(lambda: "original destination" in gate.text())
+        gate.wait_for(lambda: re.search(
+            r" refused client=192\.0\.2\.10 destination=192\.0\.2\.1:2525 "
+            r'reason="the original destination is the gate itself"',
+            gate.text()))
 
 
 def test_workers_keep_one_right_only(network):
