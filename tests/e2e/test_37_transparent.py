@@ -137,13 +137,13 @@ def running(network, host, words, file, ready):
 
 
 @contextlib.contextmanager
-def gate_running(network):
+def gate_running(network, edit=lambda text: text):
     home = scratch("transparent")
     for name in "bodies", "spool":
         (home / name).mkdir()
         os.chmod(home / name, 0o777)
     (home / "zone").write_text("")
-    (home / "proxy.conf").write_text(CONF.format(home=home))
+    (home / "proxy.conf").write_text(edit(CONF.format(home=home)))
     with running(network, "gate", [DMARCGATE, "-c", home / "proxy.conf"],
                  home / "events", " started ") as gate:
         yield gate
@@ -179,6 +179,23 @@ def test_with_the_gate_down_nothing_passes(network):
         with gate_running(network):
             assert network.send(4) == "{}"
         assert "{}" != network.send(4, 2)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_client_cannot_come_to_a_server_of_the_other_family(network,
+                                                              version):
+    other = {4: f"[{SERVER[6]}]:25", 6: f"{SERVER[4]}:25"}[version]
+
+    def edit(text):
+        return text.replace("original-destination", other)
+
+    with servers_running(network) as servers, \
+            gate_running(network, edit) as gate:
+        said = network.send(version)
+        assert "421" in said and "4.3.0" in said, said
+        gate.wait_for(lambda: " identity-refused " in gate.text())
+        for server in servers.values():
+            assert "client.example" not in server.text()
 
 
 def test_a_gate_does_not_call_itself(network):
