@@ -160,6 +160,20 @@ listeners_open(struct listeners *set, const struct conf *conf, int *fds,
 	return is_complete;
 }
 
+bool
+listeners_adapt(const struct listeners *set, const struct conf *conf)
+{
+	bool is_complete = true;
+
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		int fd = find(set, &conf->listeners[i].endpoint);
+
+		if (fd < 0 || set_transparent(fd, &conf->listeners[i]) != 0)
+			is_complete = false;
+	}
+	return is_complete;
+}
+
 /* As what it is wanted now; NULL if it is not. */
 static const struct conf_listener *
 find_wanted(const struct listener *listener, const struct conf *conf)
@@ -185,8 +199,6 @@ listeners_settle(struct listeners *set, const struct conf *conf)
 			close(listener->fd);
 			continue;
 		}
-		/* It was tried in listeners_open(). */
-		set_transparent(listener->fd, wanted);
 		set->list[kept++] = *listener;
 	}
 	set->count = kept;

@@ -13,7 +13,7 @@
 #include "proxy/conf.h"
 
 /* Bind and listen. The descriptor; or -1 and one line in faults, "cannot
- * listen on ADDRESS:PORT: why". */
+ * listen on ADDRESS:PORT: why"; with "CAP_NET_RAW" where it is missing. */
 int listener_open(const struct conf_listener *conf, struct buf *faults);
 
 /*
@@ -32,6 +32,10 @@ struct listeners {
  * listeners_revert() is due. */
 bool listeners_open(struct listeners *set, const struct conf *conf, int *fds,
 		    struct buf *faults);
+/* Make those that were taken over transparent, or not, as conf says. The master
+ * does it, once the reload is decided: a socket is one for all processes.
+ * False where the kernel does not let it, though listeners_open() might. */
+bool listeners_adapt(const struct listeners *set, const struct conf *conf);
 void listeners_settle(struct listeners *set, const struct conf *conf);
 void listeners_revert(struct listeners *set);
 

@@ -196,6 +196,10 @@ take_over(struct master *master)
 	bool is_reload = master->serving != NULL;
 
 	master->serving = newest;
+	if (!listeners_adapt(&master->family.listeners, newest->conf))
+		log_event(EVENT_CONF_WARNING,
+			  SPAN_LIT("reason=\"a listener could not be made "
+				   "transparent, or not\""));
 	listeners_settle(&master->family.listeners, newest->conf);
 	for (struct generation *old = newest->next; old != NULL;
 	     old = old->next) {

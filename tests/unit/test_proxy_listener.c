@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,6 +165,103 @@ a_port_the_system_chose_is_kept_as_well(void **state)
 	scene_end(&scene);
 }
 
+static bool
+is_transparent(int fd)
+{
+	socklen_t length = sizeof(int);
+	int on;
+
+	assert_return_code(
+		getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, &length),
+		errno);
+	return on != 0;
+}
+
+/* Without the two rights that the kernel takes for it, until they are given
+ * back; who is not root has none to lose. */
+static void
+set_rights(struct __user_cap_data_struct *own, bool are_back)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3,
+						   0 };
+	struct __user_cap_data_struct less[2];
+
+	if (!are_back)
+		assert_return_code(syscall(SYS_capget, &header, own), errno);
+	memcpy(less, own, sizeof(less));
+	if (!are_back)
+		less[0].effective &= ~(1U << CAP_NET_RAW | 1U << CAP_NET_ADMIN);
+	assert_return_code(syscall(SYS_capset, &header, less), errno);
+}
+
+static bool
+has_right(void)
+{
+	struct __user_cap_data_struct own[2];
+
+	set_rights(own, false);
+	set_rights(own, true);
+	return (own[0].effective & (1U << CAP_NET_RAW | 1U << CAP_NET_ADMIN)) !=
+	       0;
+}
+
+static void
+a_reload_makes_it_transparent_once_it_is_decided(void **state)
+{
+	struct scene scene;
+	uint16_t port;
+
+	(void)state;
+	find_ports(&port, 1);
+	scene_make(&scene);
+	assert_true(listen_on(&scene, 1, &port));
+	listeners_settle(&scene.set, &scene.conf);
+	scene.list[0].is_transparent = true;
+	assert_int_equal(listen_on(&scene, 1, &port), has_right());
+	assert_false(is_transparent(scene.fds[0]));
+	listeners_settle(&scene.set, &scene.conf); /* as a new worker does */
+	assert_false(is_transparent(scene.fds[0]));
+	assert_int_equal(listeners_adapt(&scene.set, &scene.conf), has_right());
+	assert_int_equal(is_transparent(scene.fds[0]), has_right());
+	scene.list[0].is_transparent = false;
+	assert_true(listen_on(&scene, 1, &port));
+	assert_int_equal(is_transparent(scene.fds[0]), has_right());
+	assert_true(listeners_adapt(&scene.set, &scene.conf));
+	assert_false(is_transparent(scene.fds[0]));
+	scene_end(&scene);
+}
+
+/* Both for a socket that is there and for one that is not. */
+static void
+without_the_right_it_is_a_fault_that_says_so(void **state)
+{
+	struct __user_cap_data_struct own[2];
+	uint16_t ports[2];
+	struct scene scene;
+	char wanted[300];
+
+	(void)state;
+	find_ports(ports, 2);
+	scene_make(&scene);
+	assert_true(listen_on(&scene, 1, ports));
+	listeners_settle(&scene.set, &scene.conf);
+	scene.list[0].is_transparent = scene.list[1].is_transparent = true;
+	set_rights(own, false);
+	assert_false(listen_on(&scene, 2, ports));
+	set_rights(own, true);
+	snprintf(wanted, sizeof(wanted),
+		 "cannot listen on 127.0.0.1:%u: Operation not "
+		 "permitted (transparent needs CAP_NET_RAW)\n"
+		 "cannot listen on 127.0.0.1:%u: Operation not "
+		 "permitted (transparent needs CAP_NET_RAW)\n",
+		 ports[0], ports[1]);
+	assert_true(span_equal(buf_span(&scene.faults), span_cstr(wanted)));
+	assert_false(is_transparent(scene.fds[0]));
+	listeners_revert(&scene.set);
+	assert_int_equal(scene.set.count, 1);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
@@ -169,6 +270,9 @@ main(void)
 		cmocka_unit_test(what_is_not_wanted_any_more_is_closed),
 		cmocka_unit_test(what_was_opened_in_vain_is_closed),
 		cmocka_unit_test(a_port_the_system_chose_is_kept_as_well),
+		cmocka_unit_test(
+			a_reload_makes_it_transparent_once_it_is_decided),
+		cmocka_unit_test(without_the_right_it_is_a_fault_that_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
