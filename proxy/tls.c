@@ -368,7 +368,7 @@ tls_accept(const struct tls_server *server)
 
 /* The peer has to be this one; an address is looked for as such. */
 static bool
-set_peer(struct tls *tls, const struct tls_client *client, const char *name)
+set_peer(struct tls *tls, const struct tls_client *client, char *name)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
 	bool is_address = X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;

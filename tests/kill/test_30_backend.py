@@ -77,7 +77,9 @@ def test_killed(point):
 def test_silent(point):
     """All at once: each takes as long as the gate waits."""
     backend = Backend()
-    gate = new_gate(backend, 2, {"reply-timeout": "1s", "final-timeout": "1s"})
+    gate = new_gate(backend, 2, {
+        "reply-timeout": "1s", "data-reply-timeout": "1s",
+        "data-block-timeout": "1s", "final-timeout": "1s"})
     letters = [new_letter(point) for _ in range(TIMES)]
     for letter in letters:
         backend.trap(letter.sender, {point: lambda it: it.wait_gone()})

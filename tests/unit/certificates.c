@@ -11,7 +11,7 @@
 
 #define KEY "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
 
-static void
+__attribute__((format(printf, 1, 2))) static void
 run(const char *format, ...)
 {
 	char command[2048];
