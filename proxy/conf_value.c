@@ -585,7 +585,7 @@ parse_original(struct arena *arena, struct span text,
 	       struct conf_endpoint *endpoint)
 {
 	static const struct span word = SPAN_LIT("original-destination");
-	struct span digits = SPAN_NONE;
+	struct span digits;
 	uint64_t port = 0;
 
 	if (!span_starts(text, word))

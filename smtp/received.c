@@ -67,7 +67,7 @@ is_printable(struct span word, bool is_utf8)
 static bool
 is_literal(struct span word)
 {
-	struct span inner = word;
+	struct span inner;
 	struct ip ip;
 
 	if (word.n < 2 || word.p[0] != '[' || word.p[word.n - 1] != ']')

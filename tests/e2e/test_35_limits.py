@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.gate import DMARCGATE
 from tests.e2e.process import free_port
 from tests.e2e.smtp import Client, Closed
 
@@ -291,6 +292,11 @@ def most_held(mx):
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
+def is_instrumented():
+    """Whether the gate was built with a sanitizer."""
+    return b"__asan_init" in DMARCGATE.read_bytes()
+
+
 def begin(mx):
     """A client that may send its message; or the code that keeps it out."""
     client = Client(mx.port, HERE, greet=False)
@@ -350,7 +356,9 @@ def test_memory(gate, sink, capsys):
     sent = {HEAD % number + BODY * 3 for _, number in inside}
     got = {octets[octets.index(b"From: "):] for octets in sink.taken}
     assert sent < got and len(sink.taken) == len(inside) + 3
-    assert most - before < 3 * CEILING
+    # A sanitizer keeps what was freed, and a page of shadows for it.
+    if not is_instrumented():
+        assert most - before < 3 * CEILING
     with capsys.disabled():
         print(f"\nmemory = {CEILING >> 20}M: {len(inside)} messages of 3M "
               f"under way, {len(refused)} clients put off, {len(waiting)} "

@@ -428,7 +428,8 @@ static const struct {
 	    "one address and port, found none\n" } },
 	{ "backend a { address = 127.0.0.1:25\n identity = none }",
 	  { "2: backend \"a\" identity: expected xclient, proxy-v1, "
-	    "proxy-v2 or transparent, found \"none\": the server would see every client" } },
+	    "proxy-v2 or transparent, found \"none\": the server would see "
+	    "every client" } },
 	{ "backend a {\n address = original-destination }",
 	  { "2: backend \"a\" address: original-destination needs a listener "
 	    "with transparent = yes or proxy-from, found none\n" } },
