@@ -665,6 +665,7 @@ backend_chunk(struct backend *backend, uint64_t octets, struct buf *out)
 	struct buf line;
 	bool is_sent;
 
+	backend->has_content = false;
 	buf_init(&line, 64);
 	is_sent = command_format(&command, &line) &&
 		  client_send(&backend->client, CLIENT_CHUNK, 0,
