@@ -238,14 +238,23 @@ take_turn(struct session *session, const struct server_turn *turn,
 	}
 }
 
-/* 354 would be a promise of memory that there is not. */
+/* Whether the octets of a message begin with it. */
+static bool
+begins_content(const struct session *session, enum server_duty duty)
+{
+	return duty == SERVER_CONTENT ||
+	       (duty == SERVER_CHUNK && session->chunks_us == 0);
+}
+
+/* A yes would be a promise of memory that there is not. A chunk comes all the
+ * same, and is passed over. */
 static struct server_turn
-refuse_content(struct session *session)
+refuse_content(struct session *session, enum server_duty duty)
 {
 	session_log(session, EVENT_LIMITED, "memory");
 	commands_drop_mail(session);
 	return (struct server_turn){
-		.duty = SERVER_ANSWER,
+		.duty = duty == SERVER_CHUNK ? SERVER_SWALLOW : SERVER_ANSWER,
 		.code = 452,
 		.enhanced = "4.3.1",
 		.text = "Too little memory now, try again later",
@@ -321,8 +330,8 @@ take_line(struct session *session)
 	session->has_spoken = true;
 	if (in.n > 0 && is_too_early(session, turn.duty))
 		return true;
-	if (turn.duty == SERVER_CONTENT && session_is_short(session))
-		turn = refuse_content(session);
+	if (session_is_short(session) && begins_content(session, turn.duty))
+		turn = refuse_content(session, turn.duty);
 	take_turn(session, &turn, &command);
 	/* The command borrows from the line until here. */
 	if (session->phase != PHASE_CLOSING)

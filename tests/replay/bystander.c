@@ -67,8 +67,8 @@ judge_answer(struct stage *stage, struct span line)
 {
 	if (span_starts(line, SPAN_LIT("421")))
 		bystander_end(stage);
-	else
-		see_last_chunk(stage);
+	else if (!span_starts(line, SPAN_LIT("452 4.3.1 Too little memory")))
+		see_last_chunk(stage); /* there, no chunk is taken at all */
 	if (!stage->is_reply_due && saying_is_last(&stage->saying) &&
 	    line.p[0] == '2')
 		stage_fail(stage, "2xx to a BDAT LAST that had to be refused");

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#define SCARCE_MEMORY (1u << 20)
 #define SECOND UINT64_C(1000000)
 
 /* Sessions of a sender: with faults, then calm ones. In these each recipient
@@ -406,9 +405,7 @@ waits_for_ever(const struct world *world, const struct post *post,
 	unsigned expected =
 		route == NULL ? 5 : post_expected(post, conf, route);
 
-	/* One session by itself may come to such a ceiling, at every try. */
-	return expected == 0 || expected == 4 ||
-	       conf->memory_max < SCARCE_MEMORY ||
+	return expected == 0 || expected == 4 || world_is_cramped(world) ||
 	       span_starts(span_cstr(recipient->address), SPAN_LIT("busy"));
 }
 

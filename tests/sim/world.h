@@ -209,6 +209,14 @@ world_is_calm(const struct world *world)
 	return world->luck == 0;
 }
 
+/* Whether one session by itself may come to the memory ceiling, at every try:
+ * what would begin is deferred then, be all as calm as it may. */
+static inline bool
+world_is_cramped(const struct world *world)
+{
+	return world->scenario->props.conf->memory_max < 1u << 20;
+}
+
 /* Wake whoever sleeps, at the latest after so long. */
 void world_sleep(struct world *world, uint64_t *wakes_us, uint64_t us_max);
 
