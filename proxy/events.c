@@ -199,7 +199,9 @@ take_closed(struct session *session, const struct session_event *event)
 		return;
 	if (event->reason != NULL)
 		secure_backend_failed(session, event->side, event->reason);
-	if (event->error == -EPERM && leg->state == BACKEND_CONNECTING)
+	/* A packet filter may say so too: then it is not there. */
+	if (event->error == -EPERM && leg->state == BACKEND_CONNECTING &&
+	    leg->conf->identity == IDENTITY_TRANSPARENT)
 		backend_closed(
 			leg, EVENT_IDENTITY_REFUSED,
 			"it cannot be reached from the client's address");
