@@ -109,6 +109,19 @@ def plant(build, name, target, *edits):
     return program
 
 
+def summary(reporter, what):
+    """The line at the end of a run of pytest that says how many planted bugs
+    its test_bug_is_found have found."""
+    found, planted = (
+        sum("test_bug_is_found" in report.nodeid
+            for outcome in outcomes
+            for report in reporter.stats.get(outcome, [])
+            if getattr(report, "when", "") == "call")
+        for outcomes in (["passed"], ["passed", "failed"]))
+    if planted:
+        reporter.write_line(f"{what} found: {found} of {planted}")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/mutate.py",
                                      description=__doc__.splitlines()[0])

@@ -204,6 +204,10 @@ MASTER_CF = """\
 127.0.0.1:{proxy_port} inet n - n - - smtpd
   -o smtpd_upstream_proxy_protocol=haproxy
   -o smtpd_authorized_xclient_hosts=
+"""
+
+# What every Postfix of the tests has beside its smtpd.
+POSTFIX_SERVICES = """\
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -295,7 +299,7 @@ class Postfix:
         (self.home / "etc/main.cf").write_text(main)
         (self.home / "etc/master.cf").write_text(MASTER_CF.format(
             port=self.port, bare_port=self.bare_port,
-            proxy_port=self.proxy_port))
+            proxy_port=self.proxy_port) + POSTFIX_SERVICES)
         (self.home / "etc/mailboxes").write_text("".join(
             f"{user}@{domain} {domain}/{user}/\n"
             for domain in POSTFIX_DOMAINS for user in self.users))

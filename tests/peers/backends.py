@@ -19,6 +19,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tests.e2e.parts import POSTFIX_SERVICES
 from tests.e2e.process import ROOT, Process, scratch
 from tests.e2e.smtp import Client
 from tests.peers import packages
@@ -169,28 +170,6 @@ smtputf8_enable = yes
 queue_minfree = 0
 default_process_limit = 50
 """
-
-POSTFIX_SERVICES = """\
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-tlsmgr unix - - n 1000? 1 tlsmgr
-proxymap unix - - n - - proxymap
-proxywrite unix - - n - 1 proxymap
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-"""
-
 
 class Postfix(Backend):
     """Debian's Postfix 3.7."""

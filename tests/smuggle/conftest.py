@@ -11,12 +11,5 @@ sys.dont_write_bytecode = True
 
 
 def pytest_terminal_summary(terminalreporter):
-    found, planted = (
-        sum("test_bug_is_found" in report.nodeid
-            for outcome in outcomes
-            for report in terminalreporter.stats.get(outcome, [])
-            if getattr(report, "when", "") == "call")
-        for outcomes in (["passed"], ["passed", "failed"]))
-    if planted:
-        terminalreporter.write_line(f"planted holes found: {found} of "
-                                    f"{planted}")
+    import mutate
+    mutate.summary(terminalreporter, "planted holes")

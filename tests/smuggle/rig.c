@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define SHOWN_MAX 3000
 #define SECOND UINT64_C(1000000)
 #define WALL_US (UINT64_C(1795262400) * SECOND) /* 2026-11-21T12:00:00Z */
 
@@ -369,4 +370,23 @@ rig_end(struct rig *rig)
 		give(rig, (struct session_event){ .kind = SESSION_TIMER });
 		settle(rig);
 	}
+}
+
+void
+rig_print(const char *what, struct span octets)
+{
+	printf("# %s:\n#   ", what);
+	if (octets.n > SHOWN_MAX)
+		octets.n = SHOWN_MAX;
+	for (size_t i = 0; i < octets.n; i++) {
+		uint8_t c = octets.p[i];
+
+		if (c == '\n')
+			printf("\\n\n#   ");
+		else if (c < ' ' || c > '~')
+			printf("\\x%02x", c);
+		else
+			printf("%c", c);
+	}
+	printf("\n");
 }

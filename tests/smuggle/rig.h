@@ -69,4 +69,7 @@ void rig_say(struct rig *rig, enum session_side side, struct span octets);
 /* The client closes, time runs out: until the session is over. */
 void rig_end(struct rig *rig);
 
+/* What somebody said or heard, as comment lines of TAP, to a certain length. */
+void rig_print(const char *what, struct span octets);
+
 #endif

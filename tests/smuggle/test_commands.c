@@ -214,32 +214,15 @@ write_line(void)
 }
 
 static void
-print_octets(const char *who, struct span octets)
-{
-	printf("# %s:\n#   ", who);
-	for (size_t i = 0; i < octets.n; i++) {
-		uint8_t c = octets.p[i];
-
-		if (c == '\n')
-			printf("\\n\n#   ");
-		else if (c < ' ' || c > '~')
-			printf("\\x%02x", c);
-		else
-			printf("%c", c);
-	}
-	printf("\n");
-}
-
-static void
 fault(const struct rig *rig, const char *what, struct span where)
 {
 	if (faults++ >= FAULTS_SHOWN)
 		return;
 	printf("# found: session %lu: %s\n", sessions, what);
-	print_octets("where", where);
-	print_octets("client said", buf_span(&said));
-	print_octets("backend heard", buf_span(&rig->backend_heard));
-	print_octets("client heard", buf_span(&rig->client_heard));
+	rig_print("where", where);
+	rig_print("client said", buf_span(&said));
+	rig_print("backend heard", buf_span(&rig->backend_heard));
+	rig_print("client heard", buf_span(&rig->client_heard));
 }
 
 /* --- sessions --- */

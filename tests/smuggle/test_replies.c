@@ -21,7 +21,6 @@
 #define SESSIONS 20000
 #define DEFAULT_SEED 2026
 #define FAULTS_SHOWN 3
-#define SHOWN_MAX 3000
 #define ENDLESS_MAX (16u << 20)
 #define NEVER UINT_MAX
 
@@ -211,25 +210,6 @@ heard(void *self, struct span octets, struct buf *reply)
 /* --- sessions --- */
 
 static void
-print_octets(const char *who, struct span octets)
-{
-	printf("# %s:\n#   ", who);
-	if (octets.n > SHOWN_MAX)
-		octets.n = SHOWN_MAX;
-	for (size_t i = 0; i < octets.n; i++) {
-		uint8_t c = octets.p[i];
-
-		if (c == '\n')
-			printf("\\n\n#   ");
-		else if (c < ' ' || c > '~')
-			printf("\\x%02x", c);
-		else
-			printf("%c", c);
-	}
-	printf("\n");
-}
-
-static void
 fault(const char *what)
 {
 	if (faults++ >= FAULTS_SHOWN)
@@ -237,9 +217,9 @@ fault(const char *what)
 	printf("# found: session %lu: %s\n", sessions, what);
 	printf("# hostile at %d, extra at %d\n", (int)server.hostile_at,
 	       (int)server.extra_at);
-	print_octets("said then", server.text);
-	print_octets("backend heard", buf_span(&rig.backend_heard));
-	print_octets("client heard", buf_span(&rig.client_heard));
+	rig_print("said then", server.text);
+	rig_print("backend heard", buf_span(&rig.backend_heard));
+	rig_print("client heard", buf_span(&rig.client_heard));
 }
 
 /* What the client heard is replies to what it said, and maybe a goodbye. */

@@ -337,35 +337,18 @@ has(struct span text, struct span part)
 }
 
 static void
-print_octets(struct span octets)
-{
-	for (size_t i = 0; i < octets.n; i++) {
-		uint8_t c = octets.p[i];
-
-		if (c == '\n')
-			printf("\\n\n#   ");
-		else if (c < ' ' || c > '~')
-			printf("\\x%02x", c);
-		else
-			printf("%c", c);
-	}
-	printf("\n");
-}
-
-static void
 fault(struct tally *tally, const struct cell *cell, const struct rig *rig,
       const char *who, const char *what)
 {
 	if (tally->faults++ >= FAULTS_SHOWN)
 		return;
-	printf("# found: %s %s %s %s%s cut %zd, backend %s: %s: %s\n#   ",
+	printf("# found: %s %s %s %s%s cut %zd, backend %s: %s: %s\n",
 	       name_of(cell->sequence), verb_names[cell->verb],
 	       ending_names[cell->ending], place_names[cell->place],
 	       cell->has_hook ? " hook" : "", (ssize_t)cell->cut,
 	       lenient_manners[cell->live].name, who, what);
-	print_octets(buf_span(&rig->backend_heard));
-	printf("# client heard:\n#   ");
-	print_octets(buf_span(&rig->client_heard));
+	rig_print("backend heard", buf_span(&rig->backend_heard));
+	rig_print("client heard", buf_span(&rig->client_heard));
 }
 
 /* One manner's reading of what the backend heard. */
