@@ -3,14 +3,12 @@
  * delivery: from the end of the data to the final reply.
  *
  * Judge, decide, and either refuse (RSET behind, reply in front) or hand the
- * message to a backend; then write the verdict line, and only when that is
- * written answer the client. A 2xx is passed on when the backend gave one to
- * the whole message, and is never made here.
+ * message to a backend; what became of it is told by outcome.c. A 2xx is passed
+ * on when the backend gave one to the whole message, and is never made here.
  */
 #include "proxy/session_state.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
 /* Encoded octets that wait to be sent, and octets read from a file at once. */
@@ -21,149 +19,11 @@
 static void start(struct session *session, enum conf_action action);
 
 static void
-count_action(struct session *session, const char *action, bool is_accepted)
-{
-	static const struct {
-		const char *action;
-		enum counter stat;
-	} stats[] = {
-		{ "relay", STAT_RELAYED },       { "tag", STAT_TAGGED },
-		{ "subject", STAT_TAGGED },      { "divert", STAT_DIVERTED },
-		{ "reject", STAT_REJECTED },     { "defer", STAT_DEFERRED },
-		{ "fail", STAT_BACKEND_FAILED },
-	};
-
-	for (size_t i = 0; i < sizeof(stats) / sizeof(stats[0]); i++)
-		if (strcmp(stats[i].action, action) == 0 &&
-		    (is_accepted || i >= 4))
-			session_count(session, stats[i].stat, 1);
-}
-
-/* What the line says beside what the mail knows. */
-static void
-fill_record(struct session *session, struct spool_record *record)
-{
-	const struct mail *mail = session->mail;
-	const struct conf *conf = session->host->conf;
-	const struct backend *leg;
-
-	record->gate = conf->hostname;
-	record->listener = session->listener->endpoint.text;
-	record->client = session->client.ip;
-	record->client_port = session->client.port;
-	record->client_name = session->client.name;
-	record->identity = session->identity_kind;
-	record->tls = &session->client_tls;
-	record->mode = mail->route == NULL ? "enforce"
-					   : conf_mode_name(mail->route->mode);
-	record->is_enforced = mail->decision.is_enforced;
-	leg = session->delivery.side == SIDE_DIVERT ? session->divert
-						    : &session->backend;
-	if (leg == NULL || leg->conf == NULL)
-		leg = &session->backend;
-	if (leg->conf == NULL)
-		return;
-	record->backend = leg->conf->name;
-	record->backend_tls = leg->tls_version;
-}
-
-/*
- * The outcome stands, and session->final holds the reply: write the verdict
- * line. `summary` is the reply as one line.
- */
-static void
-finish(struct session *session, const char *action, const char *rule,
-       bool is_accepted, struct span summary)
-{
-	struct mail *mail = session->mail;
-	struct spool_record record = { 0 };
-
-	fill_record(session, &record);
-	mail_record(mail, &record);
-	record.action = action;
-	record.rule = rule;
-	record.reply = summary;
-	record.is_accepted = is_accepted;
-	if (mail->is_judged &&
-	    mail->decision.otherwise != mail->decision.action)
-		record.otherwise = conf_action_name(mail->decision.otherwise);
-	count_action(session, action, is_accepted);
-	session_enter(session, PHASE_SPOOLING);
-	buf_reset(&session->line);
-	if (!spool_format(&record, &session->line)) {
-		session_count(session, STAT_SPOOL_LOST, 1);
-		delivery_spooled(session, -ENOMEM);
-		return;
-	}
-	session_act(session, (struct session_action){
-				     .act = ACT_SPOOL,
-				     .octets = buf_span(&session->line) });
-}
-
-/* The outcome is a reply of our own. */
-static void
-finish_own(struct session *session, const char *action, const char *rule,
-	   unsigned code, const char *enhanced, struct span text)
-{
-	struct span summary;
-
-	buf_reset(&session->final);
-	reply_format(&session->final, code, enhanced, text);
-	summary = buf_span(&session->final);
-	if (summary.n >= 2)
-		summary.n -= 2;
-	if (session->phase != PHASE_SPOOLING)
-		session_drop_envelope(session);
-	session->is_goodbye = code == 421;
-	finish(session, action, rule, false, summary);
-}
-
-/* The outcome is the backend's reply. */
-static void
-finish_relay(struct session *session, const struct reply *reply)
-{
-	bool is_accepted = reply_class(reply->code) == 2;
-	struct buf summary;
-
-	buf_reset(&session->final);
-	reply_relay(&session->final, reply);
-	buf_init(&summary, REPLY_LINE_MAX * REPLY_LINES_MAX);
-	reply_summary(&summary, reply);
-	session->is_goodbye = reply->code == 421;
-	if (!is_accepted)
-		session_count(session, STAT_BACKEND_REFUSED, 1);
-	finish(session, conf_action_name(session->delivery.action),
-	       session->mail->decision.rule, is_accepted, buf_span(&summary));
-	buf_fini(&summary);
-}
-
-static void
 fail(struct session *session, const char *rule)
 {
-	finish_own(session, "fail", rule, 451, "4.3.0",
-		   SPAN_LIT("The mail server behind us failed, try again "
-			    "later"));
-}
-
-void
-delivery_spooled(struct session *session, int error)
-{
-	if (session->phase != PHASE_SPOOLING)
-		return;
-	if (error != 0)
-		session_log(session, EVENT_SPOOL_FAILED, strerror(-error));
-	buf_append(&session->out[SIDE_CLIENT], buf_span(&session->final));
-	buf_reset(&session->final);
-	buf_reset(&session->line);
-	session_drop_leg(session, SIDE_DIVERT);
-	session->delivery = (struct delivery){ 0 };
-	session_end_mail(session);
-	server_end(&session->server);
-	server_delivered(&session->server);
-	session_enter(session, PHASE_COMMANDS);
-	/* While the message was judged, or the line written. */
-	if (session_is_distrusted(session))
-		session_lose_trust(session);
+	outcome_own(session, "fail", rule, 451, "4.3.0",
+		    SPAN_LIT("The mail server behind us failed, try again "
+			     "later"));
 }
 
 static void
@@ -175,8 +35,8 @@ refuse(struct session *session)
 
 	if (session->mail->refusal == MAIL_NO_ROOM)
 		session_log(session, EVENT_BODY_BUDGET, NULL);
-	finish_own(session, code < 500 ? "defer" : "reject", rule, code,
-		   enhanced, span_cstr(text));
+	outcome_own(session, code < 500 ? "defer" : "reject", rule, code,
+		    enhanced, span_cstr(text));
 }
 
 /* The policy's answer to the client. */
@@ -193,9 +53,9 @@ enforce(struct session *session)
 		buf_printf(&text, "DMARC policy; id ");
 		buf_append(&text, buf_span(&mail->id));
 	}
-	finish_own(session, conf_action_name(mail->decision.action),
-		   mail->decision.rule, mail->decision.code,
-		   mail->decision.enhanced, buf_span(&text));
+	outcome_own(session, conf_action_name(mail->decision.action),
+		    mail->decision.rule, mail->decision.code,
+		    mail->decision.enhanced, buf_span(&text));
 	buf_fini(&text);
 }
 
@@ -213,9 +73,10 @@ is_unlogged(const struct session *session)
 static void
 defer_unlogged(struct session *session)
 {
-	finish_own(session, "defer", "spool-full", 451, "4.3.1",
-		   SPAN_LIT("No room for the record of this message, try again "
-			    "later"));
+	outcome_own(
+		session, "defer", "spool-full", 451, "4.3.1",
+		SPAN_LIT("No room for the record of this message, try again "
+			 "later"));
 }
 
 void
@@ -337,9 +198,10 @@ start(struct session *session, enum conf_action action)
 static void
 refuse_binary(struct session *session)
 {
-	finish_own(session, "reject", "binarymime", 554, "5.6.1",
-		   SPAN_LIT("The message is binary, and the mail server behind "
-			    "us takes no such"));
+	outcome_own(
+		session, "reject", "binarymime", 554, "5.6.1",
+		SPAN_LIT("The message is binary, and the mail server behind "
+			 "us takes no such"));
 }
 
 /* The diversion did not work: the mark must do, or the sender tries again. */
@@ -363,9 +225,9 @@ fail_diversion(struct session *session)
 		return;
 	}
 	mail->decision.rule = "divert-failed";
-	finish_own(session, "defer", "divert-failed", 451, "4.3.0",
-		   SPAN_LIT("The quarantine is not there now, try again "
-			    "later"));
+	outcome_own(session, "defer", "divert-failed", 451, "4.3.0",
+		    SPAN_LIT("The quarantine is not there now, try again "
+			     "later"));
 }
 
 static void
@@ -388,17 +250,17 @@ fail_delivery(struct session *session, const char *rule)
 static void
 fail_identity(struct session *session)
 {
-	finish_own(session, "fail", "backend", 421, "4.3.0",
-		   SPAN_LIT("The mail server behind us does not take the "
-			    "client's identity"));
+	outcome_own(session, "fail", "backend", 421, "4.3.0",
+		    SPAN_LIT("The mail server behind us does not take the "
+			     "client's identity"));
 }
 
 /* It said what nobody asked for while the message was judged. */
 static void
 fail_trust(struct session *session)
 {
-	finish_own(session, "fail", "backend", 421, "4.3.0",
-		   SPAN_LIT("The mail server behind us speaks in riddles"));
+	outcome_own(session, "fail", "backend", 421, "4.3.0",
+		    SPAN_LIT("The mail server behind us speaks in riddles"));
 }
 
 void
@@ -462,7 +324,7 @@ on_data(struct session *session, struct backend *leg, const struct reply *reply)
 	} else if (session->delivery.action == ACTION_DIVERT) {
 		fail_diversion(session);
 	} else {
-		finish_relay(session, reply);
+		outcome_relay(session, reply);
 		session_drop_envelope(session);
 	}
 }
@@ -492,7 +354,7 @@ on_content(struct session *session, struct backend *leg,
 		fail_diversion(session);
 		return;
 	}
-	finish_relay(session, reply);
+	outcome_relay(session, reply);
 	/* Behind a BDAT that was refused the mail is still there. */
 	if (side == SIDE_BACKEND && !is_early && reply->code != 421 &&
 	    leg->sender != STEP_NONE)
@@ -788,6 +650,6 @@ delivery_abandon(struct session *session)
 	session_log(session, EVENT_CLIENT_LOST, "before the reply");
 	if (session->phase == PHASE_DELIVERY)
 		session_abort_leg(session, session->delivery.side);
-	finish_own(session, "fail", "client-lost", 451, "4.4.2",
-		   SPAN_LIT("The client went away"));
+	outcome_own(session, "fail", "client-lost", 451, "4.4.2",
+		    SPAN_LIT("The client went away"));
 }

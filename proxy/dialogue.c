@@ -323,7 +323,7 @@ dialogue_lost(struct session *session)
 		return; /* else the delivery will reach it again */
 	case PHASE_JUDGING:
 	case PHASE_SPOOLING:
-		return; /* the same; see delivery_drive(), delivery_spooled() */
+		return; /* the same; see delivery_drive(), outcome_spooled() */
 	case PHASE_DELIVERY:
 	case PHASE_CLOSING:
 		return;

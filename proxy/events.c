@@ -344,7 +344,7 @@ take_event(struct session *session, const struct session_event *event)
 		take_answer(session, event->ticket, event->answer);
 		return;
 	case SESSION_SPOOLED:
-		delivery_spooled(session, event->error);
+		outcome_spooled(session, event->error);
 		return;
 	case SESSION_WRITTEN:
 		take_written(session, event->error);

@@ -11,7 +11,8 @@
  *   routing.c   which backend a mail is for
  *   intake.c    the octets of a message, by DATA or by BDAT
  *   dialogue.c  what the backend says between messages, and its losses
- *   delivery.c  from the verdict to the final reply
+ *   delivery.c  from the verdict to the backend's reply
+ *   outcome.c   the verdict line, and the final reply
  *
  * Phases; one function, session_enter(), changes them:
  *
@@ -285,6 +286,14 @@ bool intake_chunk(struct session *session);
 /* When a message, or a chunk, will have taken too long; 0: none is coming. */
 uint64_t intake_deadline(const struct session *session);
 
+/* outcome.c */
+/* The outcome is a reply of our own; or the backend's. */
+void outcome_own(struct session *session, const char *action, const char *rule,
+		 unsigned code, const char *enhanced, struct span text);
+void outcome_relay(struct session *session, const struct reply *reply);
+/* The verdict line is written, or cannot be. */
+void outcome_spooled(struct session *session, int error);
+
 /* delivery.c */
 void delivery_judge(struct session *session);
 void delivery_news(struct session *session, enum session_side side,
@@ -296,7 +305,6 @@ void delivery_sent(struct session *session, enum session_side side);
 bool delivery_is_deaf(const struct session *session, enum session_side side);
 void delivery_read(struct session *session, uint64_t offset, struct span octets,
 		   int error);
-void delivery_spooled(struct session *session, int error);
 /* Nothing will ever come of it. */
 void delivery_stalled(struct session *session);
 /* The client is gone before anything was handed over. */

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from mutate import Edit, plant  # noqa: E402
 
 DELIVERY, DRIVER = "proxy/delivery.c", "proxy/driver.c"
+OUTCOME = "proxy/outcome.c"
 REPLY = "buf_append(&session->out[SIDE_CLIENT], buf_span(&session->final));\n"
 SPOOLED = ("\t" + REPLY + "\tbuf_reset(&session->final);\n")
 
@@ -23,15 +24,15 @@ EARLY_YES = [
          "\tsession_enter(session, PHASE_DELIVERY);\n"
          "\tbuf_append(&session->out[SIDE_CLIENT],\n"
          '\t\t   SPAN_LIT("250 2.0.0 Ok\\r\\n"));\n'),
-    Edit(DELIVERY, SPOOLED,
+    Edit(OUTCOME, SPOOLED,
          "\tif (session->delivery.envelope == NULL)\n\t" + SPOOLED),
 ]
 
 # It writes the verdict line behind the reply; and takes its time, so that it is
 # surely killed between the two.
 LATE_LINE = [
-    Edit(DELIVERY, SPOOLED, "\tbuf_reset(&session->final);\n"),
-    Edit(DELIVERY, "\tsession_act(session, (struct session_action){\n"
+    Edit(OUTCOME, SPOOLED, "\tbuf_reset(&session->final);\n"),
+    Edit(OUTCOME, "\tsession_act(session, (struct session_action){\n"
          "\t\t\t\t     .act = ACT_SPOOL,",
          "\t" + REPLY + "\tsession_act(session, (struct session_action){\n"
          "\t\t\t\t     .act = ACT_SPOOL,"),

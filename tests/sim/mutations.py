@@ -24,6 +24,7 @@ def bug(name, breaks, *edits):
 
 BACKEND, BODY, DATA = "proxy/backend.c", "proxy/body.c", "smtp/data.c"
 DECISION, DELIVERY = "proxy/decision.c", "proxy/delivery.c"
+OUTCOME = "proxy/outcome.c"
 DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
 COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
 PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
@@ -35,7 +36,7 @@ MUTATIONS = (
         (DELIVERY,
          "\t\t\tdelivery->step = DELIVERY_FINAL;\n\t\t\treturn;\n",
          "\t\t\tdelivery->step = DELIVERY_FINAL;\n"
-         "\t\t\tfinish_own(session, \"relay\", \"early\", 250, \"2.0.0\",\n"
+         "\t\t\toutcome_own(session, \"relay\", \"early\", 250, \"2.0.0\",\n"
          "\t\t\t\t   SPAN_LIT(\"Queued\"));\n\t\t\treturn;\n")),
     bug("yes-in-mid-content", "a backend's 2xx to half a message is believed",
         (DELIVERY,
@@ -50,7 +51,7 @@ MUTATIONS = (
          "\tbool is_early = session->delivery.step != DELIVERY_FINAL ||\n"
          "\t\t\tsession->out[side].n > 0;")),
     bug("no-becomes-yes", "a refusal of the backend is recorded as accepted",
-        (DELIVERY,
+        (OUTCOME,
          "\tbool is_accepted = reply_class(reply->code) == 2;",
          "\tbool is_accepted = reply_class(reply->code) != 5;")),
     bug("second-delivery-behind-the-dot",
@@ -62,7 +63,7 @@ MUTATIONS = (
 
     # The envelope.
     bug("lost-rset", "a refused mail stays with the backend",
-        (DELIVERY,
+        (OUTCOME,
          "\tif (session->phase != PHASE_SPOOLING)\n"
          "\t\tsession_drop_envelope(session);\n",
          "\tif (session->phase != PHASE_SPOOLING)\n"
@@ -137,14 +138,14 @@ MUTATIONS = (
 
     # The verdict line.
     bug("line-not-awaited", "the reply leaves before the line is written",
-        (DELIVERY,
+        (OUTCOME,
          "\t\t\t\t     .act = ACT_SPOOL,\n"
          "\t\t\t\t     .octets = buf_span(&session->line) });\n",
          "\t\t\t\t     .act = ACT_SPOOL,\n"
          "\t\t\t\t     .octets = buf_span(&session->line) });\n"
-         "\tdelivery_spooled(session, 0);\n")),
+         "\toutcome_spooled(session, 0);\n")),
     bug("two-lines", "a verdict line is written twice",
-        (DELIVERY,
+        (OUTCOME,
          "\tbuf_append(&session->out[SIDE_CLIENT], "
          "buf_span(&session->final));\n",
          "\tif (session->line.n > 0 && session->line.n % 2 == 0) {\n"
@@ -161,7 +162,7 @@ MUTATIONS = (
          "\tif (session->phase == PHASE_SPOOLING && session->line.n > 9)\n"
          "\t\tsession->line.p[session->line.start + 9] ^= 1;\n}")),
     bug("wrong-action-in-the-line", "a tagged message is recorded as relayed",
-        (DELIVERY,
+        (OUTCOME,
          "\tfinish(session, conf_action_name(session->delivery.action),\n",
          "\tfinish(session, conf_action_name(ACTION_RELAY),\n")),
 
