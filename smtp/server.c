@@ -9,6 +9,8 @@
  */
 #include "smtp/server.h"
 
+#include "smtp/parameter.h"
+
 #include <assert.h>
 
 #define STATES SERVER_DATA /* that take commands; all those before DATA */
@@ -99,18 +101,6 @@ struct row {
 					    const struct command *command);
 };
 
-/* RFC 3461 4.2 and 4.4, RFC 4954 5: values that are xtext, and stand for
- * printable text. Whoever decodes one writes it into a header or a log: a line
- * end in there would make a line of its own. */
-static bool
-hides_control(const struct parameter *parameter)
-{
-	return (span_equal_nocase(parameter->keyword, SPAN_LIT("ENVID")) ||
-		span_equal_nocase(parameter->keyword, SPAN_LIT("ORCPT")) ||
-		span_equal_nocase(parameter->keyword, SPAN_LIT("AUTH"))) &&
-	       xtext_hides_control(parameter->value);
-}
-
 static const struct server_turn *
 parameters_refuse(const struct server *server, const struct command *command)
 {
@@ -122,7 +112,7 @@ parameters_refuse(const struct server *server, const struct command *command)
 					     is_rcpt,
 					     command->parameter[i].keyword))
 			return &no_extension;
-		if (hides_control(&command->parameter[i]))
+		if (!parameter_is_good(&command->parameter[i]))
 			return &bad_value;
 	}
 	return NULL;

@@ -108,7 +108,8 @@ HOLES = {
         Edit("smtp/address.c", "\treturn (s.p[0] < ' ' && s.p[0] != '\\t') "
              "|| s.p[0] == 0x7f;", "\treturn false;")]),
     "xtext-hides": (COMMANDS, "ENVID=+0D+0A is passed on", [
-        Edit("smtp/server.c", "\t\tif (hides_control(&command->parameter[i]))"
+        Edit("smtp/server.c",
+             "\t\tif (!parameter_is_good(&command->parameter[i]))"
              "\n\t\t\treturn &bad_value;\n", "")]),
     "xclient-pastes": (COMMANDS, "a HELO name goes out as it is", [
         Edit("smtp/xclient.c", "\t\txtext_encode(value, buf);",
