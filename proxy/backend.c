@@ -380,6 +380,8 @@ backend_ehlo(const struct conf_backend *conf, const struct ehlo *ehlo)
 	if (conf->chunking == CHUNKING_NEVER)
 		counts.extensions &= ~(EXTENSION_BIT(EXTENSION_CHUNKING) |
 				       EXTENSION_BIT(EXTENSION_BINARYMIME));
+	if (conf->tls != CONF_TLS_VERIFY)
+		counts.extensions &= ~EXTENSION_BIT(EXTENSION_REQUIRETLS);
 	return counts;
 }
 

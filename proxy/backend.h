@@ -206,7 +206,8 @@ bool backend_lacks_binary(const struct backend *backend,
 			  const struct envelope *envelope);
 
 /* What of its EHLO reply counts: of one that is to get no BDAT neither
- * CHUNKING nor BINARYMIME. */
+ * CHUNKING nor BINARYMIME, of one that need not prove its name, no REQUIRETLS
+ * (RFC 8689 4.2.1). */
 struct ehlo backend_ehlo(const struct conf_backend *conf,
 			 const struct ehlo *ehlo);
 

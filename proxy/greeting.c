@@ -41,8 +41,12 @@ greeting_accepted(struct session *session)
 {
 	const struct conf *conf = session->host->conf;
 	struct ehlo known = routing_ehlo(session);
-	struct ehlo offered =
-		ehlo_offer(&known, conf->message_size_max, OWN_FIELDS_ROOM);
+	const struct ehlo own = {
+		.size_max = conf->message_size_max,
+		.limit[EHLO_RCPTMAX] = conf->recipients_max,
+		.limit[EHLO_MAILMAX] = conf->messages_max,
+	};
+	struct ehlo offered = ehlo_offer(&known, &own, OWN_FIELDS_ROOM);
 	bool is_extended;
 
 	buf_swap(&session->helo, &session->new_helo);
@@ -56,6 +60,9 @@ greeting_accepted(struct session *session)
 	}
 	if (session->server.has_tls && !session->server.is_secured)
 		offered.extensions |= EXTENSION_BIT(EXTENSION_STARTTLS);
+	/* RFC 8689 4.2.1. The other leg: see backend_ehlo(). */
+	if (session->client_tls.version == NULL)
+		offered.extensions &= ~EXTENSION_BIT(EXTENSION_REQUIRETLS);
 	server_greeted(&session->server, is_extended, 250, &offered);
 	if (is_extended)
 		ehlo_format(&offered, conf->hostname,

@@ -249,6 +249,7 @@ static bool
 divert_sender(struct mail *mail, struct envelope *envelope)
 {
 	static const unsigned needed = EXTENSION_BIT(EXTENSION_8BITMIME) |
+				       EXTENSION_BIT(EXTENSION_REQUIRETLS) |
 				       EXTENSION_BIT(EXTENSION_BINARYMIME) |
 				       EXTENSION_BIT(EXTENSION_CHUNKING) |
 				       EXTENSION_BIT(EXTENSION_SMTPUTF8);

@@ -168,6 +168,10 @@ sender_refuse(const struct server *server, const struct command *command)
 		return &bad_value;
 	if (utf8 != NULL && utf8->has_value) /* RFC 6531 3.4 */
 		return &bad_value;
+	/* RFC 4865 5: one of the two. */
+	if (command_parameter(command, SPAN_LIT("HOLDFOR")) != NULL &&
+	    command_parameter(command, SPAN_LIT("HOLDUNTIL")) != NULL)
+		return &bad_value;
 	if (is_over(octets, server->limits.size_max) ||
 	    is_over(octets, server->offered.size_max))
 		return &too_large;

@@ -231,9 +231,10 @@ take_recipient(struct sink_session *session, const struct command *command)
 static void
 take_hello(struct sink_session *session, const struct command *command)
 {
-	/* All that is in the table. */
+	/* All that is in the table and gives the sink nothing to do. */
 	const struct ehlo offered = {
-		.extensions = EXTENSION_BIT(EXTENSION_COUNT) - 1,
+		.extensions = (EXTENSION_BIT(EXTENSION_DELIVERBY) - 1) &
+			      ~EXTENSION_BIT(EXTENSION_LIMITS),
 		.size_max = SINK_MESSAGE_MAX,
 		.xclient = XCLIENT_NAME | XCLIENT_ADDR | XCLIENT_PORT |
 			   XCLIENT_PROTO | XCLIENT_HELO | XCLIENT_LOGIN,

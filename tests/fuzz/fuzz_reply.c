@@ -117,6 +117,12 @@ check_ehlo(const struct reply *reply)
 	assert(ehlo.extensions == again.extensions);
 	assert(ehlo.size_max == again.size_max);
 	assert(ehlo.xclient == again.xclient);
+	assert(memcmp(ehlo.limit, again.limit, sizeof(ehlo.limit)) == 0);
+	assert(ehlo.by_min == again.by_min);
+	assert(ehlo.hold_max == again.hold_max);
+	assert(strcmp(ehlo.hold_until, again.hold_until) == 0);
+	assert(strcmp(ehlo.policy, again.policy) == 0);
+	assert(strcmp(ehlo.solicitation, again.solicitation) == 0);
 	buf_fini(&buf);
 }
 
