@@ -74,6 +74,7 @@ bool ctl_print_list(struct buf *out);
 bool ctl_print_help(enum ctl_subcommand subcommand, struct buf *out);
 bool ctl_print_manual(struct buf *out);
 bool ctl_print_events(struct buf *out);
+bool ctl_print_extensions(struct buf *out);
 
 /* "dmarcgatectl: TEXT" on stderr; gives the status. */
 int ctl_complain(int status, const char *format, ...)

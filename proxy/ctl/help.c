@@ -2,6 +2,7 @@
 /* dmarcgatectl help: the table of subcommands in words, and as mdoc. */
 #include "proxy/ctl/ctl.h"
 #include "proxy/fill.h"
+#include "smtp/extension.h"
 
 #define HELP_MAX ((size_t)1 << 20)
 
@@ -102,6 +103,35 @@ ctl_print_events(struct buf *out)
 	return !out->has_overflowed;
 }
 
+/* What the rules of smtp/extension.h are for a reader. */
+#define WHY_OFFER "Offered always."
+#define WHY_PASS "Offered when the mail server offers it."
+#define WHY_OWN "Taken by the gate for itself; not passed on."
+
+bool
+ctl_print_extensions(struct buf *out)
+{
+	/* clang-format off */
+	static const struct {
+		const char *keyword, *becomes, *why;
+	} keywords[] = {
+#define X(name, keyword, rule, mail, rcpt) { keyword, WHY_##rule, "" },
+		EXTENSIONS(X)
+#undef X
+#define X(keyword, why) { keyword, "Never offered: ", why "." },
+		EXTENSIONS_STRIPPED(X)
+#undef X
+	};
+	/* clang-format on */
+
+	buf_append(out, SPAN_LIT(".Bl -tag -width ENHANCEDSTATUSCODES\n"));
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		buf_printf(out, ".It %s\n%s%s\n", keywords[i].keyword,
+			   keywords[i].becomes, keywords[i].why);
+	buf_append(out, SPAN_LIT(".El\n"));
+	return !out->has_overflowed;
+}
+
 int
 ctl_help(const struct ctl_arguments *arguments)
 {
@@ -119,6 +149,8 @@ ctl_help(const struct ctl_arguments *arguments)
 		ctl_print_manual(&out);
 	else if (arguments->option[HELP_EVENTS] != NULL)
 		ctl_print_events(&out);
+	else if (arguments->option[HELP_EXTENSIONS] != NULL)
+		ctl_print_extensions(&out);
 	else if (word == NULL)
 		ctl_print_list(&out);
 	else

@@ -89,3 +89,13 @@ def test_the_unit_leaves_the_capabilities_that_the_master_keeps():
     unit = (ROOT / "contrib/systemd/dmarcgate.service").read_text("utf-8")
     bound = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1]
     assert sorted(bound.split()) == sorted(re.findall(r"CAP_\w+", kept))
+
+
+def test_the_manual_has_every_keyword_of_ehlo_once():
+    """Those of the two tables in smtp/extension.h."""
+    header = (ROOT / "smtp/extension.h").read_text("utf-8")
+    keywords = re.findall(r'X\((?:\w+, )?"([A-Z0-9-]+)",', header)
+    assert {"LIMITS", "REQUIRETLS", "BURL", "X-EXPS"} <= set(keywords)
+    part = (BUILD / "conf/dmarcgate.8").read_text("utf-8")
+    part = part.partition(".Ss Keywords of EHLO")[2].partition("\n.Ss")[0]
+    assert re.findall(r"^\.It (.*)$", part, re.M) == keywords
