@@ -59,6 +59,7 @@ hear_recipient(struct world *world, unsigned recipient, unsigned code)
 {
 	struct sender *sender = &world->sender;
 
+	sender->refused += code / 100 == 5;
 	if (code / 100 == 2 && sender->is_sender_refused)
 		stage_fail(&world->stage, "a recipient is good, though the "
 					  "sender was refused");
@@ -111,6 +112,11 @@ check_expected(struct world *world, unsigned code)
 					   sender->post->recipients[i].address);
 	if (!world_is_calm(world) || route == NULL ||
 	    (code == 452 && world_is_cramped(world)))
+		return;
+	/* A message that comes by one BDAT is a command like any other: it is
+	 * one too many for who has come to the limit before it. */
+	if (code == 421 && conf->refused_max != 0 &&
+	    sender->refused >= conf->refused_max)
 		return;
 	expected = post_expected(sender->post, conf, route);
 	if (expected != 0 && expected != code / 100)

@@ -116,6 +116,7 @@ struct sender {
 	bool has_lost_track; /* of which reply is to what */
 	bool is_deaf;        /* reset: hears nothing any more */
 	bool is_closed;      /* its side */
+	unsigned refused;    /* recipients, of class 5 */
 	uint64_t wakes_us;
 	/* The mail under way. */
 	struct post *post;
