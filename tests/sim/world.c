@@ -373,11 +373,14 @@ static void
 make_offers(struct world *world)
 {
 	const struct conf *conf = world->scenario->props.conf;
+	const unsigned below = EXTENSION_BIT(EXTENSION_LIMITS) - 1;
 
 	for (size_t i = 0; i < conf->backend_count; i++) {
 		unsigned bits = (unsigned)stage_draw(&world->stage);
 
 		bits |= (unsigned)stage_draw(&world->stage);
+		/* No backend here says LIMITS; nothing is drawn for it. */
+		bits = (bits & below) | (bits & ~below) << 1;
 		if (i == conf->quarantine.backend)
 			bits |= EXTENSION_BIT(EXTENSION_8BITMIME) |
 				EXTENSION_BIT(EXTENSION_BINARYMIME) |
