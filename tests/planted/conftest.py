@@ -11,4 +11,4 @@ sys.dont_write_bytecode = True
 
 def pytest_terminal_summary(terminalreporter):
     import mutate
-    mutate.summary(terminalreporter, "mutations")
+    mutate.summary(terminalreporter, "planted bugs")
