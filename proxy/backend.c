@@ -426,10 +426,11 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 {
 	const struct reply *reply = &answer->reply;
 
-	/* Only DATA is answered in this class (RFC 5321 4.3.2); passed on, it
-	 * would have the client send what nobody reads. */
+	/* Only DATA and AUTH are answered in this class (RFC 5321 4.3.2);
+	 * passed on, it would have the client send what nobody reads. */
 	if (reply_class(reply->code) == 3 && answer->command != CLIENT_DATA &&
-	    answer->command != CLIENT_CONTENT)
+	    answer->command != CLIENT_CONTENT &&
+	    answer->command != CLIENT_LOGIN)
 		return lose(backend, EVENT_BACKEND_PROTOCOL,
 			    "a reply of class 3 out of place");
 	switch (answer->command) {
@@ -441,6 +442,8 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 		return on_greeting(backend, reply);
 	case CLIENT_STARTTLS:
 		return on_starttls(backend, identity, out, reply);
+	case CLIENT_LOGIN:
+		return NEWS_LOGIN;
 	case CLIENT_XCLIENT:
 		return on_identified(backend, reply);
 	case CLIENT_MAIL:
@@ -584,6 +587,16 @@ backend_pump(struct backend *backend, const struct backend_identity *identity,
 	if (!is_sent)
 		backend_closed(backend, EVENT_OUT_OF_MEMORY,
 			       "no room for commands");
+}
+
+bool
+backend_login(struct backend *backend, struct span line, struct buf *out,
+	      uint64_t now_us)
+{
+	if (client_outstanding(&backend->client) == 0)
+		backend->since_us = now_us;
+	return client_has_room(&backend->client) &&
+	       client_send(&backend->client, CLIENT_LOGIN, 0, line, out);
 }
 
 static unsigned

@@ -134,6 +134,7 @@ enum backend_news {
 	NEWS_SECURE,    /* begin TLS; then backend_secured() */
 	NEWS_UP,        /* identified; nothing of the client was sent yet */
 	NEWS_GREETING,  /* reply to the client's HELO or EHLO */
+	NEWS_LOGIN,     /* reply to AUTH, or to a response */
 	NEWS_SENDER,    /* reply to MAIL */
 	NEWS_RECIPIENT, /* reply to RCPT: tag is its index */
 	NEWS_DATA,      /* reply to DATA */
@@ -191,6 +192,11 @@ enum backend_news backend_next(struct backend *backend,
 void backend_pump(struct backend *backend,
 		  const struct backend_identity *identity,
 		  const struct envelope *envelope, struct buf *out);
+
+/* AUTH, or the response to a challenge, with its CR LF. False if out is full.
+ */
+bool backend_login(struct backend *backend, struct span line, struct buf *out,
+		   uint64_t now_us);
 
 /* Whether it has answered the greeting and does not offer a keyword that the
  * sender or a recipient uses; one that was refused uses nothing. `lacks_one`

@@ -232,6 +232,9 @@ take_turn(struct session *session, const struct server_turn *turn,
 	case SERVER_SWALLOW:
 		intake_begin_chunk(session, turn, command);
 		return;
+	case SERVER_LOGIN:
+		auth_begin(session, command);
+		return;
 	case SERVER_IDENTITY:
 		greeting_identity(session, command);
 		return;

@@ -89,6 +89,7 @@ struct conf_listener {
 	struct conf_paths tls_keys;         /* in the same order */
 	bool is_implicit_tls;               /* from the first octet on */
 	bool requires_tls;                  /* for mail; then 530 5.7.0 */
+	bool relays_auth;                   /* AUTH goes on to the backend */
 	enum tls_version tls_version_min;
 	struct span tls_client_ca; /* empty: no certificate is asked for */
 	struct conf_networks proxy_from;   /* peers that send a PROXY header */

@@ -95,6 +95,18 @@ check_listener(const struct check *check, size_t i)
 }
 
 static void
+check_needs_tls(const struct check *check, size_t i, const char *word,
+		bool is_asked)
+{
+	if (is_asked)
+		conf_fault(check->faults,
+			   line_of(check, SECTION_LISTEN, i, word),
+			   "listen \"%.*s\" %s: needs tls-cert and tls-key, "
+			   "found none",
+			   TEXT(check->conf->listeners[i].endpoint.text), word);
+}
+
+static void
 check_listener_tls(const struct check *check, size_t i)
 {
 	const struct conf_listener *listener = &check->conf->listeners[i];
@@ -110,18 +122,26 @@ check_listener_tls(const struct check *check, size_t i)
 			   listener->tls_keys.count, certificates);
 	if (certificates > 0)
 		return;
-	for (size_t k = 0; k < 2; k++) {
-		const char *word = k == 0 ? "tls" : "tls-required";
-		bool needs = k == 0 ? listener->is_implicit_tls
-				    : listener->requires_tls;
+	check_needs_tls(check, i, "tls", listener->is_implicit_tls);
+	check_needs_tls(check, i, "tls-required", listener->requires_tls);
+	check_needs_tls(check, i, "auth", listener->relays_auth);
+}
 
-		if (needs)
-			conf_fault(check->faults,
-				   line_of(check, SECTION_LISTEN, i, word),
-				   "listen \"%.*s\" %s: needs tls-cert and "
-				   "tls-key, found none",
-				   TEXT(listener->endpoint.text), word);
-	}
+/* A login is made on a connection to the backend that all mail will go to. */
+static void
+check_auth(const struct check *check, size_t i)
+{
+	const struct conf *conf = check->conf;
+	const struct conf_listener *listener = &conf->listeners[i];
+
+	if (!listener->relays_auth ||
+	    (conf->has_one_backend &&
+	     conf->backend_connect == CONNECT_AT_CONNECT))
+		return;
+	conf_fault(check->faults, line_of(check, SECTION_LISTEN, i, "auth"),
+		   "listen \"%.*s\" auth: expected one backend for all routes, "
+		   "and backend-connect = connect",
+		   TEXT(listener->endpoint.text));
 }
 
 /* Tried: behind a gate that it is not told the clients of, Postfix relays
@@ -398,6 +418,7 @@ conf_check(const struct conf *conf, const struct conf_places *places,
 	for (size_t i = 0; i < conf->listener_count; i++) {
 		check_listener(&check, i);
 		check_listener_tls(&check, i);
+		check_auth(&check, i);
 	}
 	check_backends(&check);
 	check_routes(&check);

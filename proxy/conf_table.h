@@ -42,6 +42,7 @@ enum conf_section {
 	X(CONNECT, "", "", false)                                             \
 	X(TLS, "", "", false)                                                 \
 	X(TLS_ENTRY, "", "", false)                                           \
+	X(AUTH, "", "", false)                                                \
 	X(TLS_VERSION, "", "", false)                                         \
 	X(RECEIVED, "", "", false)                                            \
 	X(CHUNKING, "", "", false)                                            \

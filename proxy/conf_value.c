@@ -37,6 +37,7 @@ WORDS(CONNECT, { "connect", CONNECT_AT_CONNECT }, { "mail", CONNECT_AT_MAIL })
 WORDS(TLS, { "off", CONF_TLS_OFF }, { "opportunistic", CONF_TLS_OPPORTUNISTIC },
       { "required", CONF_TLS_REQUIRED }, { "verify", CONF_TLS_VERIFY })
 WORDS(TLS_ENTRY, { "starttls", false }, { "implicit", true })
+WORDS(AUTH, { "off", false }, { "relay", true })
 WORDS(TLS_VERSION, { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 })
 WORDS(RECEIVED, { "auto", RECEIVED_AUTO }, { "on", RECEIVED_ON },
       { "off", RECEIVED_OFF })
@@ -63,6 +64,7 @@ static const struct {
 	CHOICE(BOOLEAN), CHOICE(MODE), CHOICE(ACTION), CHOICE(BAD_FROM),
 	CHOICE(DIVERT_FAILED), CHOICE(IDENTITY), CHOICE(CONNECT),
 	CHOICE(TLS), CHOICE(TLS_ENTRY), CHOICE(TLS_VERSION),
+	CHOICE(AUTH),
 	CHOICE(RECEIVED),
 	CHOICE(CHUNKING),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
@@ -148,6 +150,7 @@ conf_type_size(enum conf_type type)
 		return sizeof(struct conf_rate);
 	case CONF_BOOLEAN:
 	case CONF_TLS_ENTRY:
+	case CONF_AUTH:
 	case CONF_LINE_ENDINGS:
 	case CONF_REJECT_MODE:
 	case CONF_TEMPERROR:

@@ -255,6 +255,15 @@ fail_identity(struct session *session)
 			     "client's identity"));
 }
 
+/* Reached again, it does not know any more that the client has logged in. */
+static void
+fail_login(struct session *session)
+{
+	outcome_own(session, "fail", "backend", 421, "4.3.2",
+		    SPAN_LIT("The mail server behind us is not there now, try "
+			     "again later"));
+}
+
 /* It said what nobody asked for while the message was judged. */
 static void
 fail_trust(struct session *session)
@@ -273,6 +282,10 @@ delivery_lost(struct session *session, enum session_side side)
 		return;
 	if (side == SIDE_BACKEND && leg->failure == EVENT_IDENTITY_REFUSED) {
 		fail_identity(session);
+		return;
+	}
+	if (side == SIDE_BACKEND && session->server.is_logged_in) {
+		fail_login(session);
 		return;
 	}
 	if (is_untouched && secure_try_next(session, side)) {
@@ -426,6 +439,7 @@ delivery_news(struct session *session, enum session_side side,
 	case NEWS_CONTENT:
 		on_content(session, leg, &answer->reply);
 		return;
+	case NEWS_LOGIN: /* only between mails */
 	case NEWS_NONE:
 	case NEWS_LOST:
 		return;
@@ -596,6 +610,10 @@ send_envelope(struct session *session)
 
 	if (delivery->side == SIDE_BACKEND && session_is_distrusted(session)) {
 		fail_trust(session);
+		return;
+	}
+	if (delivery->side == SIDE_BACKEND && session_is_login_lost(session)) {
+		fail_login(session);
 		return;
 	}
 	if (!backend_is_alive(leg)) {

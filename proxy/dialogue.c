@@ -217,6 +217,9 @@ dialogue_news(struct session *session, enum backend_news news,
 	case NEWS_GREETING:
 		on_greeting(session, &answer->reply);
 		return;
+	case NEWS_LOGIN:
+		auth_news(session, &answer->reply);
+		return;
 	case NEWS_SENDER:
 		on_sender(session, &answer->reply);
 		return;
@@ -283,10 +286,18 @@ dialogue_lost(struct session *session)
 	enum log_event failure = session->backend.failure;
 
 	switch (session->phase) {
+	case PHASE_LOGIN:
+		if (session_is_distrusted(session))
+			session_lose_trust(session);
+		else
+			auth_lost(session);
+		return;
 	case PHASE_START:
 	case PHASE_GREETING:
 		if (failure == EVENT_IDENTITY_REFUSED)
 			lose_identity(session);
+		else if (session_is_login_lost(session))
+			auth_lost(session);
 		else if (!secure_try_next(session, SIDE_BACKEND))
 			session_goodbye(session, 421, "4.3.2",
 					"The mail server behind us is not "
@@ -295,6 +306,10 @@ dialogue_lost(struct session *session)
 	case PHASE_COMMANDS:
 		if (session_is_distrusted(session)) {
 			session_lose_trust(session);
+			return;
+		}
+		if (session_is_login_lost(session)) {
+			auth_lost(session);
 			return;
 		}
 		if (!server_is_waiting(&session->server))

@@ -88,6 +88,8 @@ static bool
 is_hearing(const struct session *session)
 {
 	return session->phase == PHASE_COMMANDS ||
+	       (session->phase == PHASE_LOGIN &&
+		session->auth.is_clients_turn) ||
 	       session->phase == PHASE_DATA || session->phase == PHASE_CHUNK;
 }
 
@@ -104,6 +106,8 @@ run(struct session *session)
 		dialogue_pump(session);
 		if (session->phase == PHASE_COMMANDS)
 			has_moved = commands_run(session);
+		if (session->phase == PHASE_LOGIN)
+			has_moved |= auth_run(session);
 		if (session->phase == PHASE_DATA)
 			has_moved |= intake_data(session);
 		if (session->phase == PHASE_CHUNK)
@@ -250,6 +254,7 @@ take_timer(struct session *session)
 	}
 	switch (session->phase) {
 	case PHASE_COMMANDS:
+	case PHASE_LOGIN:
 	case PHASE_DATA:
 	case PHASE_CHUNK:
 		patience_end(session);

@@ -60,6 +60,10 @@ greeting_accepted(struct session *session)
 	}
 	if (session->server.has_tls && !session->server.is_secured)
 		offered.extensions |= EXTENSION_BIT(EXTENSION_STARTTLS);
+	if (session->server.takes_login && session->server.is_secured &&
+	    !session->server.is_logged_in)
+		offered.extensions |=
+			known.extensions & EXTENSION_BIT(EXTENSION_AUTH);
 	/* RFC 8689 4.2.1. The other leg: see backend_ehlo(). */
 	if (session->client_tls.version == NULL)
 		offered.extensions &= ~EXTENSION_BIT(EXTENSION_REQUIRETLS);

@@ -141,4 +141,6 @@ outcome_spooled(struct session *session, int error)
 	/* While the message was judged, or the line written. */
 	if (session_is_distrusted(session))
 		session_lose_trust(session);
+	else if (session_is_login_lost(session) && !session->is_goodbye)
+		auth_lost(session);
 }

@@ -81,7 +81,8 @@ in_data(const struct session *session)
 static struct bound
 find_bound(const struct session *session)
 {
-	if (session->phase == PHASE_COMMANDS)
+	if (session->phase == PHASE_COMMANDS ||
+	    (session->phase == PHASE_LOGIN && session->auth.is_clients_turn))
 		return in_commands(session);
 	if (session->phase == PHASE_DATA || session->phase == PHASE_CHUNK)
 		return in_data(session);

@@ -364,6 +364,8 @@ session_stall_deadline(const struct session *session)
 	bool is_waiting = session->phase == PHASE_START ||
 			  session->phase == PHASE_GREETING ||
 			  session->phase == PHASE_DELIVERY ||
+			  (session->phase == PHASE_LOGIN &&
+			   !session->auth.is_clients_turn) ||
 			  (session->phase == PHASE_COMMANDS &&
 			   server_is_waiting(&session->server));
 
@@ -405,6 +407,7 @@ session_deadline(const struct session *session)
 		deadline = earlier(deadline, session->name_us);
 	switch (session->phase) {
 	case PHASE_COMMANDS:
+	case PHASE_LOGIN:
 	case PHASE_DATA:
 	case PHASE_CHUNK:
 		deadline = earlier(deadline, patience_deadline(session));
@@ -454,10 +457,14 @@ init_client(struct session *session, const struct session_peer *peer)
 
 	server_init(&session->server, &limits);
 	session->reader.line_max = (size_t)conf->command_line_max;
+	if (session->listener->relays_auth)
+		session->reader.login_max = LOGIN_LINE_MAX - 2;
 	for (size_t i = 0; i < session->listener->xclient_from.count; i++)
 		if (ip_network_has(&session->listener->xclient_from.list[i],
 				   &peer->ip))
 			session->server.takes_xclient = true;
+	session->server.takes_login =
+		session->listener->relays_auth && routing_is_early(session);
 	session->server.has_tls = session->listener->tls_certificates.count > 0;
 	session->server.requires_tls = session->listener->requires_tls;
 	session->client = (struct xclient){

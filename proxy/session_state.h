@@ -8,6 +8,7 @@
  *   secure.c    TLS, on all sides
  *   greeting.c  banner, HELO and EHLO, XCLIENT
  *   commands.c  what the client says between messages
+ *   auth.c      AUTH, where it is passed on
  *   routing.c   which backend a mail is for
  *   intake.c    the octets of a message, by DATA or by BDAT
  *   dialogue.c  what the backend says between messages, and its losses
@@ -16,7 +17,7 @@
  *
  * Phases; one function, session_enter(), changes them:
  *
- *   [SECURING ->] START -> COMMANDS <-> GREETING, SECURING
+ *   [SECURING ->] START -> COMMANDS <-> GREETING, SECURING, LOGIN
  *               |  ^
  *              354 +--------------------------------+
  *               v                                   |
@@ -39,6 +40,7 @@ enum session_phase {
 	PHASE_SECURING, /* TLS with the client begins */
 	PHASE_COMMANDS, /* reading commands */
 	PHASE_GREETING, /* HELO or EHLO waits for the backend */
+	PHASE_LOGIN,    /* AUTH waits for the backend, or for the client */
 	PHASE_DATA,     /* reading a message */
 	PHASE_CHUNK,    /* reading a part of one, or what is none */
 	PHASE_JUDGING,  /* the message is here; answers are awaited */
@@ -74,6 +76,13 @@ struct session_chunk {
 	uint64_t left; /* octets not read yet */
 	bool is_last;
 	struct server_turn refusal; /* code 0: none, they go to the mail */
+};
+
+/* An exchange of AUTH. */
+struct session_auth {
+	bool is_clients_turn;
+	/* It was given up at the backend for this; or NULL. */
+	const struct server_turn *refusal;
 };
 
 struct session {
@@ -123,6 +132,7 @@ struct session {
 	/* Mail. */
 	struct mail *mail; /* made at the first MAIL */
 	struct session_chunk chunk;
+	struct session_auth auth;
 	uint64_t chunks_us; /* since when it comes in chunks; 0: it does not */
 	struct envelope divert_envelope;
 	struct delivery delivery;
@@ -168,6 +178,15 @@ session_is_distrusted(const struct session *session)
 {
 	return !backend_is_alive(&session->backend) &&
 	       session->backend.is_distrusted;
+}
+
+/* The client has logged in at a backend that is lost: another connection would
+ * not know of it. */
+static inline bool
+session_is_login_lost(const struct session *session)
+{
+	return session->server.is_logged_in &&
+	       !backend_is_alive(&session->backend);
 }
 
 /* session.c */
@@ -252,6 +271,13 @@ void greeting_identity(struct session *session, const struct command *command);
 /* commands.c */
 bool commands_run(struct session *session); /* true: something moved */
 void commands_drop_mail(struct session *session);
+
+/* auth.c */
+/* AUTH, which the server has let through. */
+void auth_begin(struct session *session, const struct command *command);
+bool auth_run(struct session *session); /* true: something moved */
+void auth_news(struct session *session, const struct reply *reply);
+void auth_lost(struct session *session);
 
 /* routing.c */
 /* One backend serves all, and is reached when the client connects. */

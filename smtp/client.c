@@ -36,6 +36,7 @@ is_synchronising(enum client_command command)
 	case CLIENT_HELO:
 	case CLIENT_XCLIENT:
 	case CLIENT_STARTTLS:
+	case CLIENT_LOGIN:
 	case CLIENT_DATA:
 	case CLIENT_CONTENT:
 	case CLIENT_CHUNK:
@@ -110,7 +111,7 @@ client_send(struct client *client, enum client_command command, unsigned tag,
 
 	assert(is_synchronised(client));
 	assert(is_silent ? line.n == 0 && client->count == 0
-			 : line.n > 2 && line.p[line.n - 1] == '\n');
+			 : line.n >= 2 && line.p[line.n - 1] == '\n');
 	if (client->count == CLIENT_QUEUE_MAX)
 		return false;
 	release(client, out);

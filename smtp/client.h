@@ -6,9 +6,9 @@
  * reply has come; replies are matched strictly in order, one for one. With
  * PIPELINING (RFC 2920) several may be under way; without it the next one is
  * held back here until the one before is answered. Commands after which the
- * peer's state must be known (EHLO, STARTTLS, DATA, its end, BDAT, XCLIENT,
- * QUIT) must not have another queued behind them until they are answered:
- * asserted, and asked by client_has_room().
+ * peer's state must be known (EHLO, STARTTLS, AUTH, DATA, its end, BDAT,
+ * XCLIENT, QUIT) must not have another queued behind them until they are
+ * answered: asserted, and asked by client_has_room().
  *
  * A reply that nothing asked for is an end: 421 is given as CLIENT_GOODBYE
  * (RFC 5321 3.8: the server may say it at any time), anything else is
@@ -27,6 +27,7 @@ enum client_command {
 	CLIENT_HELO,   /* HELO or EHLO */
 	CLIENT_XCLIENT,
 	CLIENT_STARTTLS,
+	CLIENT_LOGIN, /* AUTH, or a line behind a 334 to it */
 	CLIENT_MAIL,
 	CLIENT_RCPT,
 	CLIENT_DATA,    /* answered 354 or a refusal */

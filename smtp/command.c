@@ -49,10 +49,17 @@ is_chunk_line(struct span line)
 	return span_starts_nocase(line, SPAN_LIT("BDAT"));
 }
 
+/* How long a line that begins like this may be. */
 static size_t
-line_max(const struct command_reader *reader)
+line_max(const struct command_reader *reader, struct span line)
 {
-	return reader->line_max == 0 ? COMMAND_LINE_MAX : reader->line_max;
+	size_t max =
+		reader->line_max == 0 ? COMMAND_LINE_MAX : reader->line_max;
+
+	return reader->login_max > max &&
+			       span_starts_nocase(line, SPAN_LIT("AUTH "))
+		       ? reader->login_max
+		       : max;
 }
 
 /* The octets before n hold no end of line: if they are too many, drop them,
@@ -60,7 +67,7 @@ line_max(const struct command_reader *reader)
 static void
 hold(struct command_reader *reader, struct span *in, size_t n)
 {
-	if (!reader->is_skipping && n > line_max(reader)) {
+	if (!reader->is_skipping && n > line_max(reader, *in)) {
 		reader->is_skipping = true;
 		reader->is_chunk = is_chunk_line(*in);
 	}
@@ -89,12 +96,13 @@ command_next(struct command_reader *reader, struct span *in, struct span *line)
 		hold(reader, in, n);
 		return COMMAND_BAD_OCTET;
 	}
-	is_too_long = reader->is_skipping || n > line_max(reader);
+	is_too_long = reader->is_skipping || n > line_max(reader, *in);
 	is_chunk = reader->is_skipping ? reader->is_chunk : is_chunk_line(*in);
 	if (!is_too_long)
 		*line = span_first(*in, n);
 	*in = span_after(*in, n + 2);
-	*reader = (struct command_reader){ .line_max = reader->line_max };
+	*reader = (struct command_reader){ .line_max = reader->line_max,
+					   .login_max = reader->login_max };
 	if (!is_too_long)
 		return COMMAND_LINE;
 	return is_chunk ? COMMAND_LONG_CHUNK : COMMAND_TOO_LONG;

@@ -73,6 +73,7 @@ struct command_reader {
 	bool is_skipping; /* inside a line over the limit */
 	bool is_chunk;    /* … which began with BDAT */
 	size_t line_max;  /* up to COMMAND_LINE_MAX, which is what 0 means */
+	size_t login_max; /* the same for AUTH, where that is more */
 };
 
 /*

@@ -11,7 +11,7 @@
 #define LIMIT_MAX 999999u
 #define SECONDS_MAX 999999999u
 
-enum rule { RULE_OFFER, RULE_PASS, RULE_OWN };
+enum rule { RULE_OFFER, RULE_PASS, RULE_RELAY, RULE_OWN };
 
 struct row {
 	struct span keyword;
@@ -47,24 +47,11 @@ static const struct span limit_names[EHLO_LIMITS] = {
 
 #define ATTRIBUTES (sizeof(attributes) / sizeof(attributes[0]))
 
-/* The next word of *text, which is moved behind it; empty at the end. */
-static struct span
-next_word(struct span *text)
-{
-	struct span word = span_trim(*text);
-	size_t n = 0;
-
-	while (n < word.n && !octet_is_wsp(word.p[n]))
-		n++;
-	*text = span_after(word, n);
-	return span_first(word, n);
-}
-
 static bool
 has_word(struct span text, struct span wanted)
 {
-	for (struct span word = next_word(&text); word.n > 0;
-	     word = next_word(&text))
+	for (struct span word = span_word(&text); word.n > 0;
+	     word = span_word(&text))
 		if (span_equal_nocase(word, wanted))
 			return true;
 	return false;
@@ -74,7 +61,7 @@ has_word(struct span text, struct span wanted)
 static bool
 size_parse(struct span text, struct ehlo *ehlo)
 {
-	struct span number = next_word(&text);
+	struct span number = span_word(&text);
 	uint64_t size_max = 0;
 
 	if (number.n > 0 &&
@@ -118,8 +105,8 @@ tighter(unsigned a, unsigned b)
 static bool
 limits_parse(struct span text, struct ehlo *ehlo)
 {
-	for (struct span word = next_word(&text); word.n > 0;
-	     word = next_word(&text)) {
+	for (struct span word = span_word(&text); word.n > 0;
+	     word = span_word(&text)) {
 		size_t n = span_find(word, '=');
 		struct span name = span_first(word, n);
 		unsigned value;
@@ -139,7 +126,7 @@ limits_parse(struct span text, struct ehlo *ehlo)
 static bool
 by_parse(struct span text, struct ehlo *ehlo)
 {
-	struct span number = next_word(&text);
+	struct span number = span_word(&text);
 	uint64_t zero;
 
 	number = span_first(number, span_find(number, ','));
@@ -152,8 +139,8 @@ by_parse(struct span text, struct ehlo *ehlo)
 static bool
 hold_parse(struct span text, struct ehlo *ehlo)
 {
-	struct span seconds = next_word(&text);
-	struct span date = next_word(&text);
+	struct span seconds = span_word(&text);
+	struct span date = span_word(&text);
 
 	if (date.n != EHLO_DATE_MAX || !parameter_is_date(date) ||
 	    date.p[EHLO_DATE_MAX - 1] != 'Z' || span_trim(text).n > 0 ||
@@ -177,7 +164,7 @@ is_policy(struct span text)
 static bool
 priority_parse(struct span text, struct ehlo *ehlo)
 {
-	struct span name = next_word(&text);
+	struct span name = span_word(&text);
 
 	if (!is_policy(name) || span_trim(text).n > 0)
 		return false;
@@ -191,7 +178,7 @@ priority_parse(struct span text, struct ehlo *ehlo)
 static bool
 solicitation_parse(struct span text, struct ehlo *ehlo)
 {
-	struct span classes = next_word(&text);
+	struct span classes = span_word(&text);
 
 	if (span_trim(text).n > 0 || classes.n > EHLO_SOLICITATION_MAX ||
 	    (classes.n > 0 && !parameter_is_solicitation(classes)))
@@ -200,6 +187,14 @@ solicitation_parse(struct span text, struct ehlo *ehlo)
 	if (classes.n > 0)
 		memcpy(ehlo->solicitation, classes.p, classes.n);
 	return true;
+}
+
+/* RFC 4954 3. One that offers none that can be passed on offers nothing. */
+static bool
+mechanisms_parse(struct span text, struct ehlo *ehlo)
+{
+	login_mechanisms(text, ehlo->mechanisms);
+	return ehlo->mechanisms[0] != '\0';
 }
 
 /* What stands behind a keyword, for those that have something there. */
@@ -212,6 +207,7 @@ static bool (*const parsers[EXTENSION_COUNT])(struct span text,
 	[EXTENSION_FUTURERELEASE] = hold_parse,
 	[EXTENSION_MT_PRIORITY] = priority_parse,
 	[EXTENSION_NO_SOLICITING] = solicitation_parse,
+	[EXTENSION_AUTH] = mechanisms_parse,
 };
 
 /* What stands behind a keyword that takes nothing there is ignored, as RFC
@@ -219,7 +215,7 @@ static bool (*const parsers[EXTENSION_COUNT])(struct span text,
 static void
 line_parse(struct span line, struct ehlo *ehlo)
 {
-	struct span keyword = next_word(&line);
+	struct span keyword = span_word(&line);
 	unsigned i = 0;
 
 	while (i < EXTENSION_COUNT &&
@@ -291,7 +287,7 @@ ehlo_intersect(const struct ehlo *a, const struct ehlo *b)
 {
 	struct ehlo both = *a;
 
-	both.extensions &= b->extensions;
+	both.extensions &= b->extensions & ~EXTENSION_BIT(EXTENSION_AUTH);
 	both.size_max = smaller_limit(a->size_max, b->size_max);
 	both.xclient &= b->xclient;
 	for (size_t i = 0; i < EHLO_LIMITS; i++)
@@ -369,6 +365,8 @@ append_keyword(struct buf *buf, const struct ehlo *ehlo, unsigned extension)
 		append_text(buf, ehlo->policy);
 	if (extension == EXTENSION_NO_SOLICITING)
 		append_text(buf, ehlo->solicitation);
+	if (extension == EXTENSION_AUTH)
+		append_text(buf, ehlo->mechanisms);
 }
 
 bool

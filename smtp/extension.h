@@ -3,8 +3,8 @@
  * extension: the EHLO keywords we know, and what becomes of each.
  *
  * One table says of every keyword whether the gate offers it by itself
- * (OFFER), offers it when the backend does (PASS), or needs it for itself
- * only (OWN). What stands behind a keyword that is passed is read and written
+ * (OFFER), offers it when the backend does (PASS), only where it is asked to as
+ * well (RELAY: see login.h), or needs it for itself only (OWN). What stands behind a keyword that is passed is read and written
  * anew; a line that cannot be read is not offered. Another table has the
  * keywords that are never offered, and why. What is in neither is not
  * advertised, and a parameter that belongs to no offered keyword is answered
@@ -14,12 +14,13 @@
  * BODY belongs to two of them: extension_of_body() says to which.
  *
  * RFC 5321 4.1.1.1, 1870, 2034, 2852, 2920, 3030, 3461, 3865, 4865, 6152, 6531,
- * 6710, 8689, 9422.
+ * 6710, 8689, 9422, 4954.
  */
 #ifndef SMTP_EXTENSION_H
 #define SMTP_EXTENSION_H
 
 #include "smtp/buf.h"
+#include "smtp/login.h"
 #include "smtp/reply.h"
 
 /* X(name, keyword, rule, parameters of MAIL, parameters of RCPT) */
@@ -39,11 +40,11 @@
 	X(FUTURERELEASE, "FUTURERELEASE", PASS, "HOLDFOR HOLDUNTIL", "") \
 	X(MT_PRIORITY, "MT-PRIORITY", PASS, "MT-PRIORITY", "")           \
 	X(NO_SOLICITING, "NO-SOLICITING", PASS, "SOLICIT", "")           \
-	X(REQUIRETLS, "REQUIRETLS", PASS, "REQUIRETLS", "")
+	X(REQUIRETLS, "REQUIRETLS", PASS, "REQUIRETLS", "")              \
+	X(AUTH, "AUTH", RELAY, "AUTH", "")
 
 /* X(keyword, why it is never offered) */
 #define EXTENSIONS_STRIPPED(X)                                           \
-	X("AUTH", "senders to an MX do not log in")                      \
 	X("BURL", "the message would come past the gate")                \
 	X("VRFY", "answered here")                                       \
 	X("EXPN", "not told to anybody")                                 \
@@ -113,6 +114,7 @@ struct ehlo {
 	char hold_until[EHLO_DATE_MAX + 1]; /* … in UTC */
 	char policy[EHLO_POLICY_MAX + 1];   /* MT-PRIORITY: how it is meant */
 	char solicitation[EHLO_SOLICITATION_MAX + 1]; /* NO-SOLICITING */
+	char mechanisms[LOGIN_MECHANISMS_MAX + 1];    /* AUTH */
 };
 
 /* Read the keywords of a 250 reply to EHLO; lines it does not know, or
@@ -132,7 +134,7 @@ struct ehlo ehlo_offer(const struct ehlo *theirs, const struct ehlo *ours,
 /* What both offer: for the candidates of a route that is not known yet. The
  * tighter limits hold even if only one of them says SIZE, or LIMITS. Two
  * meanings of MT-PRIORITY are none; classes of NO-SOLICITING are named where
- * both name the same. */
+ * both name the same. Two that may know different users are no AUTH. */
 struct ehlo ehlo_intersect(const struct ehlo *a, const struct ehlo *b);
 
 /* The 250 reply to EHLO, first line "name greets you"; false if full. A

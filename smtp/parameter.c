@@ -238,6 +238,14 @@ parameter_is_solicitation(struct span text)
 	return true;
 }
 
+/* RFC 4954 5: who has logged in, or that it is not known. */
+static bool
+is_submitter(struct span value)
+{
+	return span_equal(value, SPAN_LIT("<>")) ||
+	       (value.n <= PARAMETER_SUBMITTER_MAX && is_xtext(value));
+}
+
 /* Parameters that have a value; REQUIRETLS has none. */
 static const struct {
 	struct span keyword;
@@ -252,6 +260,7 @@ static const struct {
 	{ SPAN_LIT("HOLDUNTIL"), parameter_is_date },
 	{ SPAN_LIT("MT-PRIORITY"), is_priority },
 	{ SPAN_LIT("SOLICIT"), parameter_is_solicitation },
+	{ SPAN_LIT("AUTH"), is_submitter },
 	{ SPAN_LIT("REQUIRETLS"), NULL },
 };
 

@@ -8,7 +8,7 @@
  * SIZE, BODY and SMTPUTF8 mean something to the dialogue itself, which looks
  * at their values (server.c).
  *
- * RFC 2852 4, 3461 4, 3865 2, 4865 5, 6533 3, 6710 4, 8689 2.
+ * RFC 2852 4, 3461 4, 3865 2, 4865 5, 4954 5, 6533 3, 6710 4, 8689 2.
  */
 #ifndef SMTP_PARAMETER_H
 #define SMTP_PARAMETER_H
@@ -18,6 +18,7 @@
 #define PARAMETER_ENVID_MAX 100
 #define PARAMETER_ORCPT_MAX 500
 #define PARAMETER_SOLICIT_MAX 1000
+#define PARAMETER_SUBMITTER_MAX 500
 
 /* Whether the value, or that there is none, is by the grammar of the
  * parameter; true for a parameter that is not in the table. */

@@ -9,6 +9,7 @@
  */
 #include "smtp/server.h"
 
+#include "smtp/login.h"
 #include "smtp/parameter.h"
 
 #include <assert.h>
@@ -33,6 +34,7 @@ TURN(content, CONTENT, 354, NULL, "End data with <CR><LF>.<CR><LF>");
 TURN(secure, SECURE, 220, "2.0.0", "Ready to start TLS");
 TURN(chunk, CHUNK, 0, NULL, NULL);
 TURN(reset, RESET, 250, "2.0.0", "Ok");
+TURN(login, LOGIN, 0, NULL, NULL);
 TURN(identity, IDENTITY, 0, NULL, NULL);
 TURN(quit, CLOSE, 221, "2.0.0", "Bye");
 
@@ -67,6 +69,11 @@ TURN(chunk_far_too_large, CLOSE, 552, "5.3.4",
 TURN(not_offered, ANSWER, 502, "5.5.1", "Command not implemented");
 TURN(secured_already, ANSWER, 503, "5.5.1", "TLS stands already");
 TURN(needs_tls, ANSWER, 530, "5.7.0", "Must issue a STARTTLS command first");
+TURN(logged_in_already, ANSWER, 503, "5.5.1", "Logged in already");
+/* RFC 4954 6. */
+TURN(no_plain_login, ANSWER, 538, "5.7.11",
+     "Must issue a STARTTLS command first");
+TURN(no_mechanism, ANSWER, 504, "5.5.4", "Mechanism not offered");
 TURN(unknown, ANSWER, 500, "5.5.2", "Command not recognized");
 
 /* The line is wrong. */
@@ -262,6 +269,31 @@ secure_refuse(const struct server *server, const struct command *command)
 		       : NULL;
 }
 
+/* The order is that of commands: what cannot be done now in any form first. */
+static const struct server_turn *
+login_refuse(const struct server *server, const struct command *command)
+{
+	struct login asked;
+
+	if (!server->takes_login)
+		return &not_offered;
+	if (!server->is_secured)
+		return &no_plain_login;
+	if (!server->is_greeted)
+		return &no_hello;
+	if (server->state >= SERVER_MAIL || server->is_sender_pending)
+		return &in_mail;
+	if (server->is_logged_in)
+		return &logged_in_already;
+	if ((server->offered.extensions & EXTENSION_BIT(EXTENSION_AUTH)) == 0)
+		return &not_offered;
+	if (!login_parse(command->argument, &asked))
+		return &bad_argument;
+	return login_has_mechanism(server->offered.mechanisms, asked.mechanism)
+		       ? NULL
+		       : &no_mechanism;
+}
+
 /* RFC 3207 4. Who may say XCLIENT is known by its address. */
 static bool
 is_for_tls_only(enum verb verb)
@@ -299,7 +331,7 @@ static const struct row rows[VERB_COUNT] = {
 	[VERB_QUIT]     = { ALWAYS(&quit), NULL },
 	[VERB_EXPN]     = { ALWAYS(&not_offered), NULL },
 	[VERB_STARTTLS] = { ALWAYS(&secure), secure_refuse },
-	[VERB_AUTH]     = { ALWAYS(&not_offered), NULL },
+	[VERB_AUTH]     = { ALWAYS(&login), login_refuse },
 	[VERB_ETRN]     = { ALWAYS(&not_offered), NULL },
 	[VERB_TURN]     = { ALWAYS(&not_offered), NULL },
 	[VERB_XCLIENT]  = { ALWAYS(&identity), identity_refuse },
@@ -467,6 +499,7 @@ enter(struct server *server, const struct server_turn *turn,
 		server->junk++;
 		mail_drop(server);
 		break;
+	case SERVER_LOGIN:
 	case SERVER_IDENTITY:
 		server->junk++;
 		break;
@@ -544,6 +577,13 @@ server_secured(struct server *server)
 }
 
 void
+server_logged_in(struct server *server, unsigned code)
+{
+	server->is_logged_in = reply_class(code) == 2;
+	server->errors += reply_class(code) == 5;
+}
+
+void
 server_delivered(struct server *server)
 {
 	server->junk = 0;
@@ -555,6 +595,7 @@ server_reset(struct server *server)
 	server->is_greeted = false;
 	server->is_extended = false;
 	server->is_hello_pending = false;
+	server->is_logged_in = false;
 	server->offered = (struct ehlo){ 0 };
 	mail_drop(server);
 }

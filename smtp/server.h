@@ -28,7 +28,8 @@
  * nothing is outstanding (SERVER_WAIT: show the same command again), so that
  * replies leave in the order of the commands without a queue.
  *
- * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 3030; RFC 3207; RFC 6531 3.4.
+ * RFC 5321 4.1.4, 4.3.2; RFC 1870; RFC 3030; RFC 3207; RFC 4954 4; RFC 6531
+ * 3.4.
  */
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
@@ -60,6 +61,8 @@ enum server_duty {
 	SERVER_CHUNK,    /* read so many octets; then answer, or server_end() */
 	SERVER_SWALLOW,  /* drop the mail, read so many octets to no end, then
 			  * send the answer */
+	SERVER_LOGIN,    /* AUTH to the backend, and what follows it; then
+			  * server_logged_in() */
 	SERVER_IDENTITY, /* XCLIENT from a listed peer; if it is well-formed
 			  * then server_reset() */
 };
@@ -86,6 +89,8 @@ struct server {
 	bool has_tls;           /* STARTTLS can be done; set by the session */
 	bool requires_tls;      /* for mail; set by the session */
 	bool is_secured;        /* TLS stands */
+	bool takes_login;       /* AUTH may be passed on; set by the session */
+	bool is_logged_in;      /* … and was successful */
 	bool is_hello_pending;  /* SERVER_HELO not reported back */
 	bool is_sender_pending; /* MAIL forwarded, not answered */
 	bool is_sender_utf8;    /* the MAIL forwarded last has SMTPUTF8 */
@@ -134,6 +139,9 @@ void server_end(struct server *server);
 
 /* TLS stands: as freshly connected, but for that. RFC 3207 4.2. */
 void server_secured(struct server *server);
+/* What came of AUTH: its last reply. */
+void server_logged_in(struct server *server, unsigned code);
+
 /* The client has sent a message: junk is counted anew. */
 void server_delivered(struct server *server);
 

@@ -153,4 +153,17 @@ span_u64(struct span s, uint64_t *value)
 	return true;
 }
 
+/* The next word of *text, which is moved behind it; empty at the end. */
+static inline struct span
+span_word(struct span *text)
+{
+	struct span word = span_trim(*text);
+	size_t n = 0;
+
+	while (n < word.n && !octet_is_wsp(word.p[n]))
+		n++;
+	*text = span_after(word, n);
+	return span_first(word, n);
+}
+
 #endif

@@ -287,6 +287,8 @@ take_turn(struct sink_session *session, const struct server_turn *turn,
 		take_recipient(session, command);
 		break;
 	case SERVER_SECURE: /* it has no certificate */
+	case SERVER_LOGIN:  /* and knows nobody */
+		break;
 	case SERVER_CONTENT:
 		data_decoder_init(&session->decoder, false);
 		break;

@@ -255,6 +255,8 @@ begin routers
 {routers}
 begin transports
 {transports}
+begin authenticators
+{authenticators}
 """
 
 
@@ -283,6 +285,8 @@ maildir:
   maildir_format
 """
 
+    authenticators = ""
+
     def lay_out(self):
         for path in self.spool, self.key:
             os.chown(path, packages.EXIM, packages.EXIM)
@@ -291,7 +295,8 @@ maildir:
         self._write("etc/exim4/exim4.conf", EXIM_CONF.format(
             home=self.home, hostname=self.hostname, ports=" : ".join(ports),
             main=self.main.format(self=self), routers=self.routers,
-            transports=self.transports.format(self=self)))
+            transports=self.transports.format(self=self),
+            authenticators=self.authenticators))
         self._write("begin", "\n".join((
             "#!/bin/sh", "set -e",
             "install -d -o Debian-exim -g Debian-exim /var/spool/exim4 "

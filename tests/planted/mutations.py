@@ -191,8 +191,8 @@ MUTATIONS = (
          "session->phase == PHASE_CHUNK)\n\t\treturn in_data(",
          "\tif (session->phase == PHASE_CLOSING)\n\t\treturn in_data(")),
     bug("no-deadline-in-commands", "a client that says nothing stays",
-        (PATIENCE, "\tif (session->phase == PHASE_COMMANDS)\n\t\treturn in_",
-         "\tif (session->phase == PHASE_CLOSING)\n\t\treturn in_")),
+        (PATIENCE, "\tif (session->phase == PHASE_COMMANDS ||\n",
+         "\tif (session->phase == PHASE_CLOSING ||\n")),
     bug("no-reply-at-the-memory-ceiling", "MAIL is not answered there",
         (COMMANDS, "\t\trefuse_sender(session, 452, \"4.3.1\",\n"
          "\t\t\t      \"Too little memory now, try again later\");\n",

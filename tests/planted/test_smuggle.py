@@ -146,7 +146,8 @@ HOLES = {
     "354-to-mail": (REPLIES, "a reply of class 3 is passed on", [
         Edit("proxy/backend.c", "\tif (reply_class(reply->code) == 3 && "
              "answer->command != CLIENT_DATA &&\n"
-             "\t    answer->command != CLIENT_CONTENT)\n", "\tif (false)\n")]),
+             "\t    answer->command != CLIENT_CONTENT &&\n"
+             "\t    answer->command != CLIENT_LOGIN)\n", "\tif (false)\n")]),
 }
 
 

@@ -23,7 +23,7 @@ static const char *const duty_names[] = {
 	[SERVER_SENDER] = "sender",     [SERVER_RECIPIENT] = "recipient",
 	[SERVER_CONTENT] = "content",   [SERVER_RESET] = "reset",
 	[SERVER_IDENTITY] = "identity", [SERVER_CHUNK] = "chunk",
-	[SERVER_SWALLOW] = "swallow",
+	[SERVER_SWALLOW] = "swallow",   [SERVER_LOGIN] = "login",
 };
 
 static const char *const state_names[] = {
@@ -43,6 +43,7 @@ static const struct server_limits limits = {
 static const struct ehlo all = {
 	.extensions = EXTENSION_BIT(EXTENSION_COUNT) - 1,
 	.size_max = 900,
+	.mechanisms = "PLAIN LOGIN",
 };
 
 /* What the client's line leads to: "duty", or "duty code enhanced". */
@@ -92,6 +93,8 @@ session_says(struct server *server, const char *text)
 		server_sender(server, value);
 	else if (strncmp(text, "recipient", 9) == 0)
 		server_recipient(server, value);
+	else if (strncmp(text, "login", 5) == 0)
+		server_logged_in(server, value);
 	else if (strcmp(text, "end") == 0)
 		server_end(server);
 	else if (strcmp(text, "reset") == 0)

@@ -716,11 +716,30 @@ a_line_may_have_a_lower_limit(void **state)
 	assert_int_equal(command_next(&reader, &in, &line), COMMAND_TOO_LONG);
 }
 
+/* AUTH carries credentials that are longer than any other command. */
+static void
+auth_may_have_a_higher_limit(void **state)
+{
+	struct command_reader reader = { .line_max = 10, .login_max = 12 };
+	struct span in = SPAN_LIT("auth 6789012\r\nAUTH 67890123\r\n"
+				  "AUTHX7890AB\r\nNOOP 678901\r\n");
+	struct span line;
+
+	(void)state;
+	assert_int_equal(command_next(&reader, &in, &line), COMMAND_LINE);
+	assert_int_equal(line.n, 12);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(command_next(&reader, &in, &line),
+				 COMMAND_TOO_LONG);
+	assert_int_equal(in.n, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_may_have_a_lower_limit),
+		cmocka_unit_test(auth_may_have_a_higher_limit),
 		cmocka_unit_test(lines_end_in_crlf_at_every_pair_of_splits),
 		cmocka_unit_test(a_line_over_the_limit_is_swallowed),
 		cmocka_unit_test(a_long_chunk_line_is_known),

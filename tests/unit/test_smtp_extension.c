@@ -144,8 +144,12 @@ static const struct {
 	{ "NO-SOLICITING a,,b", { 0 } },
 	{ "NO-SOLICITING a b", { 0 } },
 	{ "REQUIRETLS", { .extensions = HAS(REQUIRETLS) } },
+	{ "AUTH PLAIN gssapi LOGIN",
+	  { .extensions = HAS(AUTH), .mechanisms = "PLAIN LOGIN" } },
+	{ "AUTH", { 0 } },
+	{ "AUTH GSSAPI EXTERNAL", { 0 } },
+	{ "AUTH=PLAIN LOGIN", { 0 } },
 	/* Never offered. */
-	{ "AUTH PLAIN LOGIN", { 0 } },
 	{ "BURL imap", { 0 } },
 };
 
@@ -399,6 +403,8 @@ parse_undoes_format(void **state)
 		if ((i & HAS(NO_SOLICITING)) != 0)
 			memcpy(ehlo.solicitation, "net.example:ADV,b",
 			       sizeof("net.example:ADV,b"));
+		if ((i & HAS(AUTH)) != 0)
+			memcpy(ehlo.mechanisms, "LOGIN", sizeof("LOGIN"));
 		buf_reset(&buf);
 		assert_true(ehlo_format(&ehlo, SPAN_LIT("mx"), &buf));
 		if (!is_said) /* RFC 3030 3 */
@@ -437,7 +443,9 @@ static const struct {
 	{ HAS(NO_SOLICITING), false, "SOLICIT", true },
 	{ HAS(REQUIRETLS), false, "REQUIRETLS", true },
 	{ ~0u, true, "REQUIRETLS", false },
-	{ ~0u, false, "AUTH", false },
+	{ HAS(AUTH), false, "AUTH", true },
+	{ ~HAS(AUTH), false, "AUTH", false },
+	{ ~0u, true, "AUTH", false },
 	{ ~0u, false, "", false },
 };
 

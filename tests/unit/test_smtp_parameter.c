@@ -70,6 +70,10 @@ static const struct {
 	{ "SOLICIT=a,,b", false }, { "SOLICIT=a;b", false },
 	{ "SOLICIT", false },
 	{ "REQUIRETLS", true }, { "REQUIRETLS=yes", false },
+	{ "AUTH=<>", true }, { "AUTH=bob@example.org", true },
+	{ "AUTH=a+2Bb@example.org", true }, { "AUTH=<bob>", true },
+	{ "AUTH=a+b@example.org", false }, { "AUTH=a+0Ab", false },
+	{ "AUTH", false },
 	/* Not of the table: others look at them. */
 	{ "SIZE=x", true }, { "X-NEW", true },
 };
@@ -126,6 +130,7 @@ values_have_their_length(void **state)
 		{ "ENVID=", PARAMETER_ENVID_MAX },
 		{ "ORCPT=rfc822;", PARAMETER_ORCPT_MAX },
 		{ "SOLICIT=", PARAMETER_SOLICIT_MAX },
+		{ "AUTH=", PARAMETER_SUBMITTER_MAX },
 	};
 
 	(void)state;

@@ -130,6 +130,60 @@ each_verb_has_its_states(void **state)
 	}
 }
 
+/* AUTH where it is passed on: not in plain, not without EHLO, not in a mail,
+ * once. */
+static void
+a_login_has_its_place(void **state)
+{
+	static const struct step in_plain[] = {
+		{ "C: AUTH PLAIN", "answer 538 5.7.11" },
+		{ "C: AUTH", "answer 538 5.7.11" },
+		END,
+	};
+	static const struct step under_tls[] = {
+		{ "C: AUTH PLAIN", "answer 503 5.5.1" },
+		{ "C: HELO c", "helo" },
+		{ "S: helo 250", "GREETED" },
+		{ "C: AUTH PLAIN", "answer 502 5.5.1" },
+		GREETING,
+		SENDER,
+		{ "C: AUTH PLAIN", "answer 503 5.5.1" },
+		{ "C: RSET", "reset 250 2.0.0" },
+		{ "C: AUTH", "answer 501 5.5.4" },
+		{ "C: AUTH CRAM-MD5", "answer 504 5.5.4" },
+		END,
+	};
+	static const struct step logging_in[] = {
+		GREETING,
+		{ "C: AUTH plain AAAA", "login" },
+		{ "S: login 535", "GREETED" },
+		{ "C: AUTH LOGIN", "login" },
+		{ "S: login 235", "GREETED" },
+		{ "C: AUTH LOGIN", "answer 503 5.5.1" },
+		GREETING,
+		{ "C: AUTH LOGIN", "answer 503 5.5.1" },
+		{ "S: reset", "CONNECTED" },
+		GREETING,
+		{ "C: AUTH LOGIN", "login" },
+		END,
+	};
+	struct server server;
+
+	(void)state;
+	server_init(&server, &limits);
+	server.takes_login = true;
+	play(&server, in_plain);
+	server_init(&server, &limits);
+	server.takes_login = true;
+	server_secured(&server);
+	play(&server, under_tls);
+	server_init(&server, &limits);
+	server.takes_login = true;
+	server_secured(&server);
+	play(&server, logging_in);
+	assert_int_equal(server.errors, 3); /* one of them the backend's */
+}
+
 /* MAIL after EHLO and after HELO, all extensions offered to the first. */
 static const struct {
 	const char *line;
@@ -161,7 +215,8 @@ static const struct {
 	{ "MAIL FROM:<a@a> RET=HDRS ENVID=x", "sender", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> NOTIFY=NEVER", "answer 555 5.5.4",
 	  "answer 555 5.5.4" },
-	{ "MAIL FROM:<a@a> AUTH=<>", "answer 555 5.5.4", "answer 555 5.5.4" },
+	{ "MAIL FROM:<a@a> AUTH=<>", "sender", "answer 555 5.5.4" },
+	{ "MAIL FROM:<a@a> AUTH=+", "answer 501 5.5.4", "answer 555 5.5.4" },
 	{ "MAIL FROM:<a@a> SIZE=ten X=1", "answer 555 5.5.4",
 	  "answer 555 5.5.4" },
 };
@@ -633,6 +688,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mail_goes_its_way),
 		cmocka_unit_test(each_verb_has_its_states),
+		cmocka_unit_test(a_login_has_its_place),
 		cmocka_unit_test(parameters_are_those_that_were_offered),
 		cmocka_unit_test(the_tighter_size_limit_holds),
 		cmocka_unit_test(recipients_have_parameters_of_their_own),
