@@ -303,6 +303,32 @@ ask_tls(struct backend *backend, struct buf *out)
 	return NEWS_NONE;
 }
 
+struct ehlo
+backend_ehlo(const struct conf_backend *conf, const struct ehlo *ehlo)
+{
+	struct ehlo counts = *ehlo;
+
+	if (conf->chunking == CHUNKING_NEVER)
+		counts.extensions &= ~(EXTENSION_BIT(EXTENSION_CHUNKING) |
+				       EXTENSION_BIT(EXTENSION_BINARYMIME));
+	if (conf->tls != CONF_TLS_VERIFY)
+		counts.extensions &= ~EXTENSION_BIT(EXTENSION_REQUIRETLS);
+	return counts;
+}
+
+/* Of a greeting of ours too: who takes no other one means it for the client's
+ * as well. */
+static void
+note_offer(struct backend *backend, const struct reply *reply)
+{
+	struct ehlo offered;
+
+	ehlo_parse(reply, &offered);
+	backend->ehlo = backend_ehlo(backend->conf, &offered);
+	backend->client.is_pipelining =
+		(offered.extensions & EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+}
+
 static enum backend_news
 on_hello(struct backend *backend, const struct backend_identity *identity,
 	 struct buf *out, const struct reply *reply)
@@ -311,10 +337,7 @@ on_hello(struct backend *backend, const struct backend_identity *identity,
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it has no time for us");
 	backend->has_greeted = reply->code == 250;
-	ehlo_parse(reply, &backend->ehlo);
-	backend->client.is_pipelining =
-		(backend->ehlo.extensions &
-		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+	note_offer(backend, reply);
 	if (reply->code != 250 && tells_identity(backend))
 		return lose(backend, EVENT_IDENTITY_REFUSED,
 			    backend->conf->identity == IDENTITY_XCLIENT
@@ -372,19 +395,6 @@ on_identified(struct backend *backend, const struct reply *reply)
 	return become_up(backend);
 }
 
-struct ehlo
-backend_ehlo(const struct conf_backend *conf, const struct ehlo *ehlo)
-{
-	struct ehlo counts = *ehlo;
-
-	if (conf->chunking == CHUNKING_NEVER)
-		counts.extensions &= ~(EXTENSION_BIT(EXTENSION_CHUNKING) |
-				       EXTENSION_BIT(EXTENSION_BINARYMIME));
-	if (conf->tls != CONF_TLS_VERIFY)
-		counts.extensions &= ~EXTENSION_BIT(EXTENSION_REQUIRETLS);
-	return counts;
-}
-
 static enum backend_news
 on_greeting(struct backend *backend, const struct reply *reply)
 {
@@ -403,11 +413,7 @@ on_greeting(struct backend *backend, const struct reply *reply)
 	}
 	backend->greeting = STEP_OK;
 	backend->has_greeted = true;
-	ehlo_parse(reply, &backend->ehlo);
-	backend->ehlo = backend_ehlo(backend->conf, &backend->ehlo);
-	backend->client.is_pipelining =
-		(backend->ehlo.extensions &
-		 EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
+	note_offer(backend, reply);
 	return NEWS_GREETING;
 }
 

@@ -99,11 +99,9 @@ MUTATIONS = (
     bug("impatient-commands", "pipelining without being asked to",
         (BACKEND,
          "\tbackend->client.is_pipelining =\n"
-         "\t\t(backend->ehlo.extensions &\n"
-         "\t\t EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;\n"
-         "\treturn NEWS_GREETING;\n",
-         "\tbackend->client.is_pipelining = true;\n"
-         "\treturn NEWS_GREETING;\n")),
+         "\t\t(offered.extensions & EXTENSION_BIT(EXTENSION_PIPELINING)) "
+         "!= 0;\n",
+         "\tbackend->client.is_pipelining = true;\n")),
 
     # Promise 1: the octets.
     bug("dots-not-doubled", "a line that starts with a dot loses it",
