@@ -154,8 +154,10 @@ use_pair(SSL_CTX *context, const struct tls_pair *pair, struct buf *faults)
 	    SSL_CTX_use_certificate_chain_file(context, path) != 1)
 		return fault(faults, pair->certificate,
 			     "not a certificate in PEM");
+	/* A key of another kind is taken, and kept beside the certificate. */
 	if (!path_copy(pair->key, path) ||
-	    SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) != 1)
+	    SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(context) != 1)
 		return fault(faults, pair->key,
 			     "not a key in PEM that fits the certificate");
 	return true;

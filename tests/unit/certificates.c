@@ -54,6 +54,15 @@ certificates_issue(const struct certificates *certificates, const char *name)
 	    certificates->folder, name, name, name, name);
 }
 
+void
+certificates_odd_keys(const struct certificates *certificates, const char *name)
+{
+	run("cd %s && openssl pkey -in %s.key -aes256 -passout pass:secret "
+	    "-out encrypted.key 2>log && openssl genpkey -algorithm rsa "
+	    "-out rsa.key 2>log",
+	    certificates->folder, name);
+}
+
 struct span
 certificates_path(const struct certificates *certificates, const char *name,
 		  const char *suffix, char path[CERTIFICATES_PATH_SIZE])

@@ -23,6 +23,11 @@ void certificates_remove(struct certificates *certificates);
 void certificates_issue(const struct certificates *certificates,
 			const char *name);
 
+/* Keys that cannot be used: encrypted.key, the one of this name under the
+ * passphrase "secret"; rsa.key, of another kind than all the others. */
+void certificates_odd_keys(const struct certificates *certificates,
+			   const char *name);
+
 /* The path of a file in the folder, in a buffer of the caller's. */
 struct span certificates_path(const struct certificates *certificates,
 			      const char *name, const char *suffix,

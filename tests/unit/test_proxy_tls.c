@@ -331,6 +331,7 @@ what_cannot_be_used_is_named(void **state)
 		{ "mx.example", "absent", "/absent.key: " },
 		{ "mx.example", "other.example", "/other.example.key: " },
 		{ "log", "mx.example", "/log.pem: " },
+		{ "mx.example", "rsa", "/rsa.key: " },
 	};
 
 	(void)state;
@@ -360,6 +361,7 @@ make_certificates(void **state)
 	certificates_make(&certificates);
 	certificates_issue(&certificates, "mx.example");
 	certificates_issue(&certificates, "other.example");
+	certificates_odd_keys(&certificates, "mx.example");
 	return 0;
 }
 
