@@ -145,11 +145,23 @@ context_new(const SSL_METHOD *method, enum tls_version version_min)
 	return context;
 }
 
+/* Why not OpenSSL's own: it asks at the terminal and waits. */
+static int
+no_passphrase(char *octets, int n, int is_writing, void *argument)
+{
+	(void)octets;
+	(void)n;
+	(void)is_writing;
+	(void)argument;
+	return -1;
+}
+
 static bool
 use_pair(SSL_CTX *context, const struct tls_pair *pair, struct buf *faults)
 {
 	char path[PATH_SIZE];
 
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (!path_copy(pair->certificate, path) ||
 	    SSL_CTX_use_certificate_chain_file(context, path) != 1)
 		return fault(faults, pair->certificate,

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -354,6 +355,36 @@ what_cannot_be_used_is_named(void **state)
 	}
 }
 
+/* The master has a terminal maybe, and clients wait: whoever reads the answer
+ * from there, or from here, waits too. */
+static void
+nobody_is_asked_for_a_passphrase(void **state)
+{
+	static const char answer[] = "secret\n";
+	char paths[2][CERTIFICATES_PATH_SIZE];
+	struct tls_pair pair = {
+		certificates_path(&certificates, "mx.example", ".pem",
+				  paths[0]),
+		certificates_path(&certificates, "encrypted", ".key", paths[1]),
+	};
+	struct tls_server_setup setup = { .pairs = &pair, .count = 1 };
+	struct buf faults;
+	int ends[2], stdin_before = dup(STDIN_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], answer, sizeof(answer) - 1),
+			 sizeof(answer) - 1);
+	assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+	buf_init(&faults, 4096);
+	assert_null(tls_server_new(&setup, &faults));
+	buf_fini(&faults);
+	dup2(stdin_before, STDIN_FILENO);
+	close(stdin_before);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static int
 make_certificates(void **state)
 {
@@ -384,6 +415,7 @@ main(void)
 		cmocka_unit_test(a_changed_record_ends_it),
 		cmocka_unit_test(plain_commands_are_no_handshake),
 		cmocka_unit_test(what_cannot_be_used_is_named),
+		cmocka_unit_test(nobody_is_asked_for_a_passphrase),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates,
