@@ -305,11 +305,31 @@ tls_server_adopt_tickets(struct tls_server *server,
 	OPENSSL_cleanse(keys, sizeof(keys));
 }
 
+/* Why not the system's folder as well: it is read when a certificate is held
+ * against it, by a worker in the midst of its sessions. */
+static bool
+load_cas(SSL_CTX *context, const struct tls_client_setup *setup,
+	 struct buf *faults)
+{
+	static const char what[] = "no certificates of a CA in PEM";
+	char path[PATH_SIZE];
+
+	if (setup->ca.n > 0)
+		return (path_copy(setup->ca, path) &&
+			SSL_CTX_load_verify_file(context, path) == 1) ||
+		       fault(faults, setup->ca, what);
+	if (!setup->is_verifying)
+		return true;
+	SSL_CTX_set_default_verify_file(context);
+	return sk_X509_OBJECT_num(X509_STORE_get0_objects(
+		       SSL_CTX_get_cert_store(context))) > 0 ||
+	       fault(faults, span_cstr(X509_get_default_cert_file()), what);
+}
+
 struct tls_client *
 tls_client_new(const struct tls_client_setup *setup, struct buf *faults)
 {
 	struct tls_client *client = calloc(1, sizeof(*client));
-	char path[PATH_SIZE];
 
 	ERR_clear_error();
 	if (client != NULL)
@@ -321,15 +341,10 @@ tls_client_new(const struct tls_client_setup *setup, struct buf *faults)
 		return NULL;
 	}
 	client->is_verifying = setup->is_verifying;
-	if (setup->ca.n > 0 &&
-	    (!path_copy(setup->ca, path) ||
-	     SSL_CTX_load_verify_file(client->context, path) != 1)) {
-		fault(faults, setup->ca, "no certificates of a CA in PEM");
+	if (!load_cas(client->context, setup, faults)) {
 		tls_client_free(client);
 		return NULL;
 	}
-	if (setup->ca.n == 0)
-		SSL_CTX_set_default_verify_paths(client->context);
 	SSL_CTX_set_verify(
 		client->context,
 		setup->is_verifying ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

@@ -66,7 +66,7 @@ void tls_server_adopt_tickets(struct tls_server *server,
 
 struct tls_client_setup {
 	bool is_verifying;
-	struct span ca; /* file; empty: the system's store */
+	struct span ca; /* file; empty: the one of the system */
 	enum tls_version version_min;
 };
 

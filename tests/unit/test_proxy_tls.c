@@ -57,9 +57,9 @@ client_of(bool is_verifying, bool knows_ca)
 	struct buf faults;
 	struct tls_client_setup setup = {
 		.is_verifying = is_verifying,
-		.ca = knows_ca ? certificates_path(&certificates, "ca", ".pem",
-						   path)
-			       : SPAN_NONE,
+		.ca = certificates_path(&certificates,
+					knows_ca ? "ca" : "other.example",
+					".pem", path),
 	};
 	struct tls_client *client;
 
@@ -355,6 +355,37 @@ what_cannot_be_used_is_named(void **state)
 	}
 }
 
+/* By the master, once: a worker opens no file for it, and waits for none. */
+static void
+the_cas_of_the_system_are_read_at_once(void **state)
+{
+	const struct tls_client_setup setup = { .is_verifying = true };
+	char path[CERTIFICATES_PATH_SIZE];
+	struct tls_client *client;
+	struct scene scene;
+	struct buf faults;
+
+	(void)state;
+	certificates_path(&certificates, "ca", ".pem", path);
+	setenv("SSL_CERT_FILE", path, 1);
+	setenv("SSL_CERT_DIR", certificates.folder, 1);
+	buf_init(&faults, 4096);
+	client = tls_client_new(&setup, &faults);
+	assert_non_null(client);
+	scene_make(&scene, server_of(one_name, 1, TLS_1_2), client,
+		   "mx.example", 1 << 20);
+	talk(&scene);
+	assert_true(scene.peer_stands);
+	scene_end(&scene);
+	/* The folder has it, but there is no file of all. */
+	setenv("SSL_CERT_FILE", "/absent.pem", 1);
+	assert_null(tls_client_new(&setup, &faults));
+	assert_true(faults.n > 0);
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
+	buf_fini(&faults);
+}
+
 /* The master has a terminal maybe, and clients wait: whoever reads the answer
  * from there, or from here, waits too. */
 static void
@@ -415,6 +446,7 @@ main(void)
 		cmocka_unit_test(a_changed_record_ends_it),
 		cmocka_unit_test(plain_commands_are_no_handshake),
 		cmocka_unit_test(what_cannot_be_used_is_named),
+		cmocka_unit_test(the_cas_of_the_system_are_read_at_once),
 		cmocka_unit_test(nobody_is_asked_for_a_passphrase),
 	};
 
