@@ -491,6 +491,7 @@ enter(struct server *server, const struct server_turn *turn,
 		server->state = command->is_last ? SERVER_DATA : SERVER_CHUNKS;
 		break;
 	case SERVER_SWALLOW:
+		server->junk += was_refused;
 		server->errors += !was_refused;
 		mail_drop(server);
 		break;

@@ -21,7 +21,7 @@
  * afterwards could only be delivered with a hole. Its octets are swallowed,
  * however wrong it was, for they are no commands; where their number cannot be
  * read, or is beyond all measure, the session ends. Those behind it that were
- * on their way already are one error with it.
+ * on their way already are one error with it, and junk.
  *
  * Pipelining (RFC 2920): RCPT may follow MAIL or RCPT while these are still
  * unanswered. Every other command, and every answer of our own, waits until

@@ -92,6 +92,24 @@ chunks_behind_a_refused_one_are_one_error(void **state)
 	assert_string_equal(got, "close 421 4.7.0");
 }
 
+/* Nor do they go on for ever. */
+static void
+chunks_behind_a_refused_one_are_junk(void **state)
+{
+	const struct server_limits few = { .junk_max = 3 };
+	struct server server;
+	char got[64];
+
+	(void)state;
+	server_init(&server, &few);
+	for (int i = 0; i < 4; i++) {
+		client_says(&server, "BDAT 0", got);
+		assert_string_equal(got, "swallow 503 5.5.1");
+	}
+	client_says(&server, "BDAT 0", got);
+	assert_string_equal(got, "close 421 4.7.0");
+}
+
 static void
 chunks_wait_for_the_recipients(void **state)
 {
@@ -188,6 +206,7 @@ main(void)
 		cmocka_unit_test(a_mail_comes_in_chunks),
 		cmocka_unit_test(a_refused_chunk_ends_the_mail),
 		cmocka_unit_test(chunks_behind_a_refused_one_are_one_error),
+		cmocka_unit_test(chunks_behind_a_refused_one_are_junk),
 		cmocka_unit_test(chunks_wait_for_the_recipients),
 		cmocka_unit_test(chunks_before_tls_are_swallowed),
 		cmocka_unit_test(binary_mail_comes_in_chunks_only),
