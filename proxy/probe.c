@@ -233,14 +233,20 @@ take_banner(struct probe *probe, const struct reply *reply)
 }
 
 static void
-finish(struct probe *probe, const struct ehlo *offered)
+keep(struct probe *probe, const struct ehlo *offered)
 {
 	*probe->result = *offered;
 	probe->failures = 0;
-	buf_append(&probe->out, SPAN_LIT("QUIT\r\n"));
-	conn_close(&probe->conn, &probe->out);
 	set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
 	settle(probe);
+}
+
+static void
+finish(struct probe *probe, const struct ehlo *offered)
+{
+	buf_append(&probe->out, SPAN_LIT("QUIT\r\n"));
+	conn_close(&probe->conn, &probe->out);
+	keep(probe, offered);
 }
 
 /* Refused, it is used in plain, or not at all. */
@@ -349,10 +355,16 @@ on_closed(struct conn *conn, int error)
 {
 	struct probe *probe = OWNER(conn, struct probe, conn);
 
-	if (error == -EPROTO)
+	/* A session would go on in plain, on a connection of its own. */
+	if (probe->state == PROBE_SECURING &&
+	    probe->backend->tls == CONF_TLS_OPPORTUNISTIC) {
+		conn_abort(conn);
+		keep(probe, &probe->plain);
+	} else if (error == -EPROTO) {
 		fail(probe, conn_failure(conn));
-	else
+	} else {
 		fail(probe, error == 0 ? "it closed" : strerror(-error));
+	}
 }
 
 static void

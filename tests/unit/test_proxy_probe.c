@@ -15,6 +15,7 @@ struct scene {
 	struct conf conf;
 	struct conf_backend backend;
 	struct conf_endpoint endpoints[2];
+	struct keyring keyring;
 	struct ehlo probed;
 	struct probes *probes;
 	int servers[2];
@@ -53,7 +54,7 @@ scene_make(struct scene *scene, enum conf_identity identity)
 	scene->conf.backend_count = 1;
 	scene->probes =
 		probes_new(scene->ring.ring, &scene->ring.timers, &scene->conf,
-			   NULL, &scene->probed, on_first, scene);
+			   &scene->keyring, &scene->probed, on_first, scene);
 	assert_non_null(scene->probes);
 }
 
@@ -66,6 +67,7 @@ scene_end(struct scene *scene)
 	assert_null(scene->ring.timers.first);
 	ring_scene_end(&scene->ring);
 	probes_free(scene->probes);
+	keyring_close(&scene->keyring);
 	for (size_t i = 0; i < 2; i++)
 		close(scene->servers[i]);
 	if (scene->peer >= 0)
@@ -234,6 +236,67 @@ a_backend_that_is_down_is_tried_again(void **state)
 	scene_end(&scene);
 }
 
+/* One that says it has TLS, and has none. */
+static void
+server_fails_at_tls(struct scene *scene, enum conf_tls tls, size_t server)
+{
+	if (scene->keyring.clients == NULL) {
+		scene->backend.tls = tls;
+		assert_true(keyring_open(&scene->keyring, &scene->conf,
+					 &scene->got));
+	}
+	server_takes(scene, server);
+	server_says(scene, "220 mta\r\n");
+	server_gets(scene, SPAN_LIT("EHLO gate.example\r\n"));
+	server_says(scene, "250-mta\r\n250-8BITMIME\r\n250 STARTTLS\r\n");
+	server_gets(scene, SPAN_LIT("STARTTLS\r\n"));
+	server_says(scene, "220 go\r\n");
+	/* Its ClientHello. */
+	buf_reset(&scene->got);
+	for (int i = 0; scene->got.n == 0; i++) {
+		assert_true(i < 1000);
+		assert_true(peer_read(scene->peer, &scene->got));
+		ring_scene_turn(&scene->ring, 10000);
+	}
+	server_says(scene, "500 what is this?\r\n");
+}
+
+/* As its sessions are. */
+static void
+a_backend_whose_tls_fails_is_used_in_plain(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_XCLIENT);
+	server_fails_at_tls(&scene, CONF_TLS_OPPORTUNISTIC, 0);
+	for (int i = 0; scene.asked == 0; i++) {
+		assert_true(i < 1000);
+		ring_scene_turn(&scene.ring, 10000);
+	}
+	assert_true((scene.probed.extensions &
+		     EXTENSION_BIT(EXTENSION_8BITMIME)) != 0);
+	scene_end(&scene);
+}
+
+static void
+a_backend_whose_tls_must_not_fail_offers_nothing(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_XCLIENT);
+	server_fails_at_tls(&scene, CONF_TLS_REQUIRED, 0);
+	close(scene.peer);
+	server_fails_at_tls(&scene, CONF_TLS_REQUIRED, 1);
+	for (int i = 0; scene.asked == 0; i++) {
+		assert_true(i < 1000);
+		ring_scene_turn(&scene.ring, 10000);
+	}
+	assert_int_equal(scene.probed.extensions, 0);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
@@ -243,6 +306,9 @@ main(void)
 		cmocka_unit_test(an_old_server_offers_nothing_and_works),
 		cmocka_unit_test(the_next_address_is_tried),
 		cmocka_unit_test(a_backend_that_is_down_is_tried_again),
+		cmocka_unit_test(a_backend_whose_tls_fails_is_used_in_plain),
+		cmocka_unit_test(
+			a_backend_whose_tls_must_not_fail_offers_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
