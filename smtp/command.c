@@ -11,6 +11,7 @@
 enum argument {
 	ARGUMENT_NOTHING,
 	ARGUMENT_ANYTHING,
+	ARGUMENT_SOMETHING,
 	ARGUMENT_DOMAIN,
 	ARGUMENT_REVERSE_PATH,
 	ARGUMENT_FORWARD_PATH,
@@ -277,6 +278,9 @@ command_parse(struct span line, struct command *command)
 						: COMMAND_BAD_ARGUMENT;
 	case ARGUMENT_ANYTHING:
 		return COMMAND_OK;
+	case ARGUMENT_SOMETHING:
+		return command->argument.n > 0 ? COMMAND_OK
+					       : COMMAND_BAD_ARGUMENT;
 	case ARGUMENT_DOMAIN:
 		if (command->argument.n == 0)
 			return COMMAND_BAD_ARGUMENT;
@@ -335,7 +339,7 @@ command_format(const struct command *command, struct buf *buf)
 
 	assert(command->verb > VERB_UNKNOWN && command->verb < VERB_COUNT);
 	argument = verbs[command->verb].argument;
-	assert(argument != ARGUMENT_ANYTHING);
+	assert(argument != ARGUMENT_ANYTHING && argument != ARGUMENT_SOMETHING);
 	buf_append(buf, verbs[command->verb].text);
 	if (argument != ARGUMENT_NOTHING)
 		buf_append_octet(buf, ' ');

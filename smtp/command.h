@@ -38,7 +38,7 @@
 	X(BDAT, "BDAT", CHUNK, "BDAT size [LAST]")                        \
 	X(RSET, "RSET", NOTHING, "RSET")                                  \
 	X(NOOP, "NOOP", ANYTHING, "NOOP [text]")                          \
-	X(VRFY, "VRFY", ANYTHING, "VRFY address")                         \
+	X(VRFY, "VRFY", SOMETHING, "VRFY address")                        \
 	X(HELP, "HELP", ANYTHING, "HELP")                                 \
 	X(QUIT, "QUIT", NOTHING, "QUIT")                                  \
 	X(EXPN, "EXPN", ANYTHING, "")                                     \

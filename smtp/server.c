@@ -368,6 +368,13 @@ server_is_waiting(const struct server *server)
 	       server->recipients_pending > 0;
 }
 
+/* What is refused whatever stands in it. */
+static bool
+is_refusal(const struct server_turn *turn)
+{
+	return turn->duty == SERVER_ANSWER && reply_class(turn->code) == 5;
+}
+
 /* Order first: what may not happen now is not looked at more closely. */
 static const struct server_turn *
 decide_command(const struct server *server, enum command_fault fault,
@@ -382,7 +389,7 @@ decide_command(const struct server *server, enum command_fault fault,
 	if (server->requires_tls && !server->is_secured &&
 	    is_for_tls_only(command->verb))
 		return &needs_tls;
-	if (row->turn[state]->duty == SERVER_ANSWER)
+	if (is_refusal(row->turn[state]))
 		return row->turn[state];
 	if (fault != COMMAND_OK)
 		return faults[fault];

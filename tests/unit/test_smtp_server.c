@@ -95,6 +95,7 @@ static const struct {
 	  { "answer 503 5.5.1", "answer 503 5.5.1", "answer 554 5.5.1",
 	    "answer 501 5.5.4", "answer 503 5.5.1" } },
 	{ "RSET x", ALWAYS("answer 501 5.5.4") },
+	{ "VRFY", ALWAYS("answer 501 5.5.4") },
 	{ "QUIT x", ALWAYS("answer 501 5.5.4") },
 };
 
