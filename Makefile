@@ -140,7 +140,11 @@ $(filter-out $(OF_SMTP) $(OF_DMARC) $(OF_REPORT),$(TESTS)): $(BUILD)/libtest.a \
 	$(LIBS)
 $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
-	$(call say,LINK)$(LINK) -o $@ $(filter %.o %.a,$^) -lcmocka $(LIBRARIES)
+	$(call say,LINK)$(LINK) $(WRAP) -o $@ $(filter %.o %.a,$^) -lcmocka \
+		$(LIBRARIES)
+# Who stands between a session and its state machine: tests/replay/occasions.h.
+$(BUILD)/tests/replay/test_replay: private WRAP = -Wl,--wrap=server_step \
+	-Wl,--wrap=server_delivered -Wl,--wrap=greeting_banner
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libtest.a $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(LINK) -o $@ $(filter %.o %.a,$^) $(LIBRARIES)

@@ -5,9 +5,12 @@
  *     test_replay [-v] [-s SEED] [SCRIPT…]
  *
  * Each script is played once for each way to cut what the parties say into
- * pieces; all of them must give the same. Without SCRIPT, all of tests/replay.
+ * pieces; all of them must give the same. Without SCRIPT, all of tests/replay,
+ * and then it is seen that these have said each verb in each state of a session
+ * (see occasions.h), by scripts that tests/wire plays too.
  * The output is TAP; -v shows the transcripts of those that pass, too.
  */
+#include "tests/replay/occasions.h"
 #include "tests/replay/play.h"
 
 #include <assert.h>
@@ -21,6 +24,7 @@
 #define CHUNKINGS 6
 #define DEFAULT_SEED 2026
 #define FOLDER "tests/replay"
+#define NOT_ON_THE_WIRE "tests/wire/in-process-only"
 
 static const struct {
 	const char *name;
@@ -242,6 +246,46 @@ is_script(const struct dirent *entry)
 	       span_equal(span_after(name, name.n - end.n), end);
 }
 
+/* Its name stands at the start of a line, before a colon. */
+static bool
+is_in_process_only(const char *name)
+{
+	size_t n = strlen(name) - strlen(".replay");
+	FILE *list = fopen(NOT_ON_THE_WIRE, "r");
+	char line[256];
+	bool is_there = false;
+
+	assert(list != NULL);
+	while (fgets(line, sizeof(line), list) != NULL)
+		is_there |= strncmp(line, name, n) == 0 && line[n] == ':';
+	fclose(list);
+	return is_there;
+}
+
+/* Every verb has been said in every state. */
+static void
+report_occasions(struct tally *tally)
+{
+	struct buf missing;
+
+	buf_init(&missing, FAULTS_MAX);
+	for (enum verb verb = 0; verb < VERB_COUNT; verb++) {
+		unsigned times;
+		bool is_good;
+
+		buf_reset(&missing);
+		times = occasions_missing(verb, &missing);
+		is_good = missing.n == 0;
+		tally->failed += !is_good;
+		printf("%sok %u - %s in every state, %u times\n",
+		       is_good ? "" : "not ", ++tally->cases,
+		       occasions_verb(verb), times);
+		if (!is_good)
+			print_text(buf_span(&missing));
+	}
+	buf_fini(&missing);
+}
+
 /* All scripts of the folder, in the order of their numbers. */
 static void
 run_all(struct tally *tally, const struct options *options)
@@ -249,16 +293,18 @@ run_all(struct tally *tally, const struct options *options)
 	struct dirent **entries = NULL;
 	int count = scandir(FOLDER, &entries, is_script, alphasort);
 
-	printf("1..%d\n", count < 0 ? 0 : count * CHUNKINGS);
+	printf("1..%d\n", count < 0 ? 0 : count * CHUNKINGS + VERB_COUNT);
 	for (int i = 0; i < count; i++) {
 		char path[sizeof(FOLDER) + sizeof(entries[i]->d_name) + 1];
 
 		snprintf(path, sizeof(path), "%s/%s", FOLDER,
 			 entries[i]->d_name);
+		occasions_count(!is_in_process_only(entries[i]->d_name));
 		run_script(tally, options, path);
 		free(entries[i]);
 	}
 	free(entries);
+	report_occasions(tally);
 }
 
 int

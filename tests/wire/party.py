@@ -13,11 +13,13 @@ party has closed its own half there is no way to tell, and both will do.
 """
 
 import ctypes
+import re
 import select
 import socket
 import ssl
 import struct
 import time
+from pathlib import Path
 
 from tests.wire.world import SECONDS_MAX, Trouble
 
@@ -25,6 +27,9 @@ READ_MAX = 1 << 18
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86dd
 LOOPBACK_HEADER = 14
+
+COMMANDS = Path(__file__).resolve().parents[2] / "smtp" / "command.h"
+VERBS = re.findall(rb"X\(\w+, \"(\w+)\",", COMMANDS.read_bytes())
 
 # Quietly end: no TIME_WAIT that would keep a port from the next client.
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -84,10 +89,11 @@ class Connection:
         self._decrypt()
 
     def spoil(self):
-        """What is no TLS, in place of a handshake."""
+        """What is no TLS, in place of a handshake: every verb that the gate
+        knows. Were it to listen, it would act on some."""
         self.is_deaf = True
         self.heard.clear()
-        self.unsaid += b"this is no TLS at all\r\n"
+        self.unsaid += b"".join(verb + b" x\r\n" for verb in VERBS)
         self.send()
 
     def say(self, octets):
