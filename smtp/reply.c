@@ -79,8 +79,7 @@ add_line(struct reply *reply, struct span line)
 	if (reply->lines == 0)
 		reply->code = code;
 	/* RFC 5321 4.2.1: the same code on every line. */
-	if (code != reply->code || reply->lines == REPLY_LINES_MAX ||
-	    !address_is_text(text))
+	if (code != reply->code || reply->lines == REPLY_LINES_MAX)
 		return REPLY_BAD;
 	reply->line[reply->lines++] = text;
 	if (has_separator && line.p[CODE_DIGITS] == '-')
@@ -203,7 +202,23 @@ reply_format(struct buf *buf, unsigned code, const char *enhanced,
 static bool
 is_clean(struct span text)
 {
-	return text.n <= REPLY_LINE_MAX - LINE_FRAME && address_is_text(text);
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_text(text.p[i]))
+			return false;
+	return text.n <= REPLY_LINE_MAX - LINE_FRAME;
+}
+
+/* Text that was heard, as long as it was. */
+static bool
+append_heard(struct buf *buf, struct span text)
+{
+	while (text.n > 0) {
+		size_t n = text.p[0] < 0x80 ? 1 : character_length(text);
+
+		buf_append(buf, n > 0 ? span_first(text, n) : SPAN_LIT("?"));
+		text = span_after(text, n > 0 ? n : 1);
+	}
+	return !buf->has_overflowed;
 }
 
 bool
@@ -222,7 +237,7 @@ reply_relay(struct buf *buf, const struct reply *reply)
 
 		assert(is_clean(reply->line[i]));
 		append_code(buf, reply->code, is_last ? ' ' : '-');
-		buf_append(buf, reply->line[i]);
+		append_heard(buf, reply->line[i]);
 		fits = buf_append(buf, SPAN_LIT("\r\n"));
 	}
 	return fits;
@@ -236,7 +251,7 @@ reply_summary(struct buf *buf, const struct reply *reply)
 	for (size_t i = 0; i < reply->lines; i++) {
 		if (i > 0)
 			buf_append(buf, SPAN_LIT(" / "));
-		fits = buf_append(buf, reply->line[i]);
+		fits = append_heard(buf, reply->line[i]);
 	}
 	return fits;
 }

@@ -6,8 +6,12 @@
  * three digits 2-5, 0-9, 0-9, then SP, '-' or the end; the same code on every
  * line; lines end in CR LF (a bare LF or CR, NUL or another control character
  * but HTAB makes the reply bad); at most REPLY_LINE_MAX octets a line, its
- * CR LF counted, and REPLY_LINES_MAX lines. Text above 127 must be UTF-8
- * without C1 controls (RFC 6531 3.7.4.2).
+ * CR LF counted, and REPLY_LINES_MAX lines.
+ *
+ * Text above 127 should be UTF-8 (RFC 6531 3.7.4.2), but old servers say
+ * Latin-1, to whoever it is, and mean nothing by it: it cannot end a line or
+ * change a code, so it is read, and what is no UTF-8, or a C1 control in it, is
+ * written as '?'.
  *
  * Writing goes through these functions only, so a reply never holds octets
  * that could be read as a line of its own.
@@ -27,7 +31,8 @@
 struct reply {
 	unsigned code;                     /* 200 … 599 */
 	size_t lines;                      /* at least 1 */
-	struct span line[REPLY_LINES_MAX]; /* text behind "250-" or "250 " */
+	struct span line[REPLY_LINES_MAX]; /* text behind "250-" or "250 ": no
+					    * controls, but maybe no UTF-8 */
 };
 
 enum reply_status { REPLY_MORE, REPLY_READY, REPLY_BAD };
@@ -60,8 +65,9 @@ struct span reply_enhanced(unsigned code, struct span text);
 bool reply_format(struct buf *buf, unsigned code, const char *enhanced,
 		  struct span text);
 
-/* A reply as it was read, line by line, CR LF ended; false if buf is full. A
- * reply that reply_next() would not give is asserted against. */
+/* A reply as it was read, line by line, CR LF ended, but for what is no UTF-8;
+ * false if buf is full. A reply that reply_next() would not give is asserted
+ * against. */
 bool reply_relay(struct buf *buf, const struct reply *reply);
 
 /* The same as one line for a log: "250 2.0.0 Ok" with lines joined by " / ";

@@ -41,7 +41,7 @@ mta_say_garbage(struct world *world, enum session_side side)
 		"2500 Ok\r\n",
 		"\xff\xfe\r\n",
 		"150 wait\r\n",
-		"250 bad \xff utf8\r\n",
+		"250 bad \x1b octet\r\n",
 	};
 
 	mta_say(world, side, garbage[world_below(world, 12)]);

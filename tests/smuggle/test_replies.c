@@ -52,6 +52,8 @@ static const struct span hostile[] = {
 	SPAN_LIT("250 \xc2\x9b"
 		 "31m\r\n"),
 	SPAN_LIT("250 \xff\xfe\r\n"),
+	SPAN_LIT("250-\xe9\x85\xe9\r\n250 \x8d\x8a\r\n"),
+	SPAN_LIT("250\xa0\x8d\x8a\r\n"),
 	SPAN_LIT("250 a\x7f\r\n"),
 	SPAN_LIT("250 a\n250 b\r\n"),
 	SPAN_LIT("250 a\r250 b\r\n"),
