@@ -13,6 +13,18 @@
  * A reply that nothing asked for is an end: 421 is given as CLIENT_GOODBYE
  * (RFC 5321 3.8: the server may say it at any time), anything else is
  * CLIENT_BAD, as is a reply that reply_next() refuses.
+ *
+ * Replies have no names, so one too many is taken for that of the next command
+ * as long as one is outstanding. What holds all the same, with the caller:
+ * - It shows when one is left: before DATA or BDAT, since neither is sent while
+ *   anything is outstanding, nothing of the message is handed on.
+ * - Left behind DATA it meets the only reply that must be 354: a yes is none,
+ *   and what is a no can lose no message, for 354 comes next, out of place.
+ * - No yes to the message counts before its last octet has left.
+ * What cannot be told: a yes to a recipient that is left, and comes only when
+ * all of a BDAT LAST has left, from a yes to the message. There is nothing like
+ * 354 in between; when the true reply follows, the first has been passed on.
+ * (tests/replay/571 to 574)
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
