@@ -276,6 +276,8 @@ class Play:
             self._fail("TLS to begin", "there came "
                        f"{show(connection.heard) if connection else 'none'}")
         if party.is_silent:
+            connection.is_deaf = True
+            connection.heard.clear()
             return
         if party.is_tls_bad:
             connection.spoil()
@@ -439,8 +441,9 @@ class Play:
             self._hang_up(party, what == "resets")
         elif what in ("spoils tls", "does tls"):
             party.is_tls_bad = what == "spoils tls"
-        elif party.letter == "c":
-            party.is_silent = what == "hangs"
+        elif what != "refuses" and (party.letter == "c" or party.current
+                                    or party.is_silent):
+            party.is_silent = what == "hangs"   # in a handshake
         else:
             listener = self._next_connected(party)
             {"refuses": listener.refuse, "hangs": listener.hang,
