@@ -89,6 +89,9 @@ greeting_refused(struct session *session, const struct reply *reply)
 	session_enter(session, PHASE_COMMANDS);
 }
 
+/* The mail ends here, and not with the answer, though RFC 5321 4.1.4 would have
+ * it go on behind a refusal: not every server forgets it at EHLO, so an RSET
+ * must go first. The client hears 503 to what it says of the mail then. */
 void
 greeting_take(struct session *session, const struct command *command)
 {
