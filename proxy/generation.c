@@ -188,6 +188,7 @@ run_keeper(struct generation *generation)
 	};
 
 	prctl(PR_SET_NAME, "dmarcgate-keep", 0, 0, 0);
+	tickets_forget(generation->resources.keyring.tickets);
 	if (!leave(generation))
 		return EXIT_FAILURE;
 	close_ready(generation, 1);
@@ -437,6 +438,7 @@ generation_tend(struct generation *generation)
 	bool is_late = clock_monotonic_us() > generation->late_us;
 
 	take_ready(generation);
+	tickets_turn(generation->resources.keyring.tickets);
 	switch (generation->state) {
 	case GENERATION_STARTING:
 		generation->has_failed |= is_late;

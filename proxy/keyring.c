@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proxy/keyring.h"
 
+#include "proxy/clock.h"
+
 #include <stdlib.h>
 
 static bool
@@ -41,24 +43,20 @@ open_client(const struct conf_backend *backend, struct tls_client **client,
 	return *client != NULL;
 }
 
-/* The first of them; all others adopt its tickets. */
-static const struct tls_server *
-first_server(const struct keyring *keyring)
+static void
+use_tickets(struct keyring *keyring, struct tickets *tickets)
 {
+	keyring->tickets = tickets;
 	for (size_t i = 0; i < keyring->server_count; i++)
 		if (keyring->servers[i] != NULL)
-			return keyring->servers[i];
-	return NULL;
+			tls_server_use_tickets(keyring->servers[i], tickets);
 }
 
 void
 keyring_adopt(struct keyring *keyring, const struct keyring *older)
 {
-	const struct tls_server *first = first_server(older);
-
-	for (size_t i = 0; i < keyring->server_count; i++)
-		if (first != NULL && keyring->servers[i] != NULL)
-			tls_server_adopt_tickets(keyring->servers[i], first);
+	tickets_drop(keyring->tickets);
+	use_tickets(keyring, tickets_share(older->tickets));
 }
 
 static bool
@@ -84,8 +82,10 @@ keyring_open(struct keyring *keyring, const struct conf *conf,
 				  sizeof(struct tls_server *)),
 		.clients = calloc(conf->backend_count + 1,
 				  sizeof(struct tls_client *)),
+		.tickets = tickets_new(clock_monotonic_us),
 	};
-	if (keyring->servers == NULL || keyring->clients == NULL) {
+	if (keyring->servers == NULL || keyring->clients == NULL ||
+	    keyring->tickets == NULL) {
 		buf_append(faults, SPAN_LIT("certificates: no memory\n"));
 		return false;
 	}
@@ -95,7 +95,7 @@ keyring_open(struct keyring *keyring, const struct conf *conf,
 		buf_append_octet(faults, '\n');
 		return false;
 	}
-	keyring_adopt(keyring, keyring);
+	use_tickets(keyring, keyring->tickets);
 	return true;
 }
 
@@ -108,6 +108,7 @@ keyring_close(struct keyring *keyring)
 		tls_client_free(keyring->clients[i]);
 	free(keyring->servers);
 	free(keyring->clients);
+	tickets_drop(keyring->tickets);
 	*keyring = (struct keyring){ 0 };
 }
 

@@ -5,6 +5,11 @@
  * Read by the master, which may read what workers may not; inherited by the
  * workers as they are forked. A reload reads all of it anew: sessions go on
  * with what they began with, new ones get the new.
+ *
+ * With it come the keys of session tickets (tickets.h), the same for all
+ * listeners: each for two hours for new tickets and as long again for old ones,
+ * all workers in step, never on disk. They are the one thing that a reload
+ * takes over from the configuration before.
  */
 #ifndef PROXY_KEYRING_H
 #define PROXY_KEYRING_H
@@ -17,6 +22,7 @@ struct keyring {
 	size_t server_count;
 	struct tls_client **clients; /* by backend; NULL: tls = off */
 	size_t client_count;
+	struct tickets *tickets;
 };
 
 /* False with a line in faults that names the file; keyring_close() is due
@@ -25,7 +31,8 @@ bool keyring_open(struct keyring *keyring, const struct conf *conf,
 		  struct buf *faults);
 void keyring_close(struct keyring *keyring);
 
-/* Tickets that the sessions of `older` were given are good for this one. */
+/* Use the keys of tickets that `older` uses: what its sessions were given is
+ * good for this one. */
 void keyring_adopt(struct keyring *keyring, const struct keyring *older);
 
 /* An engine towards a backend at this address, which is the name that its

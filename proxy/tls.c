@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -11,7 +13,6 @@
 
 #define PATH_SIZE 4096
 #define NAME_SIZE 256
-#define TICKET_KEYS_SIZE 80 /* RFC 5077: name, MAC and cipher keys */
 #define SUBJECT_MAX 1024
 
 struct tls_server {
@@ -92,6 +93,74 @@ bio_method(void)
 	BIO_meth_set_write(method, bio_write);
 	BIO_meth_set_ctrl(method, bio_control);
 	return method;
+}
+
+/* --- session tickets ---------------------------------------------------- */
+
+static bool
+set_mac(EVP_MAC_CTX *mac, const struct ticket_key *key)
+{
+	char digest[] = "SHA256";
+	uint8_t octets[TICKETS_KEY_SIZE];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, octets,
+						  sizeof(octets)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+						 0),
+		OSSL_PARAM_construct_end(),
+	};
+	bool is_set;
+
+	memcpy(octets, key->mac, sizeof(octets));
+	is_set = EVP_MAC_CTX_set_params(mac, params) == 1;
+	OPENSSL_cleanse(octets, sizeof(octets));
+	return is_set;
+}
+
+/* 0: no ticket is given, and the session goes on without. */
+static int
+seal(struct tickets *tickets, unsigned char *name, unsigned char *iv,
+     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+{
+	const struct ticket_key *key = tickets_sealing(tickets);
+
+	if (key == NULL || RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1)
+		return 0;
+	memcpy(name, key->name, sizeof(key->name));
+	return EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher,
+				  iv) == 1 &&
+	       set_mac(mac, key);
+}
+
+/* 0: it is not taken, there is a whole handshake; 2: it is, and the client is
+ * given another. With TLS 1.3 always: a ticket that is shown twice tells who
+ * listens that it is the same client (RFC 8446 C.4). */
+static int
+unseal(SSL *ssl, struct tickets *tickets, const unsigned char *name,
+       const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+{
+	bool is_former;
+	const struct ticket_key *key =
+		tickets_opening(tickets, name, &is_former);
+
+	if (key == NULL ||
+	    EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher,
+			       iv) != 1 ||
+	    !set_mac(mac, key))
+		return 0;
+	return is_former || SSL_version(ssl) >= TLS1_3_VERSION ? 2 : 1;
+}
+
+static int
+on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
+	  EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_new)
+{
+	struct tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	if (tickets == NULL)
+		return 0;
+	return is_new ? seal(tickets, name, iv, cipher, mac)
+		      : unseal(ssl, tickets, name, iv, cipher, mac);
 }
 
 /* --- contexts ----------------------------------------------------------- */
@@ -253,6 +322,8 @@ add_pair(struct tls_server *server, const struct tls_server_setup *setup,
 	if (context == NULL)
 		return fault(faults, pair->certificate, "no memory");
 	server->contexts[server->count++] = context;
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+	SSL_CTX_set_timeout(context, TICKETS_PERIOD_S);
 	SSL_CTX_set_tlsext_servername_callback(context, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(context, server);
 	return use_pair(context, pair, faults) &&
@@ -276,7 +347,6 @@ tls_server_new(const struct tls_server_setup *setup, struct buf *faults)
 			return NULL;
 		}
 	}
-	tls_server_adopt_tickets(server, server);
 	return server;
 }
 
@@ -291,18 +361,10 @@ tls_server_free(struct tls_server *server)
 }
 
 void
-tls_server_adopt_tickets(struct tls_server *server,
-			 const struct tls_server *other)
+tls_server_use_tickets(struct tls_server *server, struct tickets *tickets)
 {
-	unsigned char keys[TICKET_KEYS_SIZE];
-
-	if (SSL_CTX_get_tlsext_ticket_keys(other->contexts[0], keys,
-					   sizeof(keys)) != 1)
-		return; /* they resume with nobody but each other */
 	for (size_t i = 0; i < server->count; i++)
-		SSL_CTX_set_tlsext_ticket_keys(server->contexts[i], keys,
-					       sizeof(keys));
-	OPENSSL_cleanse(keys, sizeof(keys));
+		SSL_CTX_set_app_data(server->contexts[i], tickets);
 }
 
 /* Why not the system's folder as well: it is read when a certificate is held

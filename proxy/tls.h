@@ -9,9 +9,8 @@
  *
  * A context is what connections have in common: certificates and keys of a
  * listener, or whom to believe of a backend. It is made before the workers are
- * forked, so that they share the keys of session tickets: a client may resume
- * with any of them (RFC 5077; of the next generation too, see
- * tls_server_adopt_tickets()).
+ * forked. A listener's have session tickets by the keys of tickets.h, so that
+ * a client may resume with any worker, of this generation or the next.
  *
  * Once the peer has said close_notify, or anything went wrong, no octet is
  * read any more: what follows in plain is nobody's (CVE-2026-45185 was that).
@@ -22,6 +21,7 @@
 #ifndef PROXY_TLS_H
 #define PROXY_TLS_H
 
+#include "proxy/tickets.h"
 #include "smtp/buf.h"
 #include "smtp/tlsinfo.h"
 
@@ -60,9 +60,9 @@ struct tls_server *tls_server_new(const struct tls_server_setup *setup,
 				  struct buf *faults);
 void tls_server_free(struct tls_server *server);
 
-/* Take tickets that `other` gave out, and give out such as it takes. */
-void tls_server_adopt_tickets(struct tls_server *server,
-			      const struct tls_server *other);
+/* Give out and take session tickets by these keys, which outlive it. Before
+ * that it has none. */
+void tls_server_use_tickets(struct tls_server *server, struct tickets *tickets);
 
 struct tls_client_setup {
 	bool is_verifying;

@@ -440,6 +440,7 @@ on_tick(struct timer *timer)
 	struct worker *worker = OWNER(timer, struct worker, tick);
 
 	spoolfile_tick(&worker->spool);
+	tickets_turn(worker->setup->keyring->tickets);
 	log_flush();
 	timer_set(&worker->timers, &worker->tick,
 		  clock_monotonic_us() + TICK_US);
@@ -612,6 +613,7 @@ start(struct worker *worker)
 	worker->opening.fire = on_opening;
 	worker->drain.fire = on_drain;
 	worker->farewell.fire = on_farewell;
+	tickets_guard(worker->setup->keyring->tickets);
 	on_tick(&worker->tick);
 	/* Sessions that are opened with their backend ask it themselves. */
 	if (conf->has_one_backend &&

@@ -111,19 +111,20 @@ def test_the_lowest_version(gate, sink, authority, lowest, offered, stands):
         mx.wait_event("tls-failed")
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_a_session_is_resumed_by_any_worker_and_after_a_reload(
-        gate, sink, authority):
+        gate, sink, authority, version):
     mx = gate(backend=sink[0], top={"workers": 2},
               listen=listener(authority.issue("mx.example")))
     ticket = mx.home / "ticket"
     s_client(mx.plain_port, "-starttls", "smtp", "-sess_out", ticket,
-             "-tls1_2")
+             version)
     for _ in range(6):
         assert "Reused," in s_client(mx.plain_port, "-starttls", "smtp",
-                                     "-sess_in", ticket, "-tls1_2")
+                                     "-sess_in", ticket, version)
     mx.reload()
     assert "Reused," in s_client(mx.plain_port, "-starttls", "smtp",
-                                 "-sess_in", ticket, "-tls1_2")
+                                 "-sess_in", ticket, version)
 
 
 def test_what_a_client_proves_stands_in_the_verdict(gate, sink, authority):
