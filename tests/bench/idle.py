@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a session costs in memory that is idle after EHLO, its connection to
-the backend included: the growth of all workers' PSS, by the session."""
+the backend included: the growth of all workers' PSS, by the session. Plain;
+with TLS on the client's leg; and with TLS on both. What OpenSSL holds for a
+connection is in it, and what the allocator keeps besides."""
 
 import re
+import ssl
 import sys
 from pathlib import Path
 
 from tests.e2e import crowd
+from tests.e2e.certificates import Authority
 from tests.e2e.gate import Gate
 from tests.e2e.process import Process, can_connect, free_port, scratch
 
-SESSIONS = 10000
 WORKERS = 2
+FIRST = 10  # sessions, with which is loaded what is loaded once
+# name: sessions, TLS with the client, tls of the backend
+LEGS = {
+    "plain": (10000, False, "off"),
+    "TLS with the client": (2000, True, "off"),
+    "TLS on both legs": (2000, True, "required"),
+}
 
 
 def pss_kib(pids):
@@ -20,36 +30,48 @@ def pss_kib(pids):
         f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) for pid in pids)
 
 
-def measure():
+def measure(sessions, has_tls, backend_tls):
     """(sessions, KiB each)."""
     crowd.raise_file_limit()
+    pair = Authority().issue("mx.example")
     port = free_port()
-    backend = Process([sys.executable, crowd.__file__, port],
+    backend = Process([sys.executable, crowd.__file__, port, *pair],
                       scratch("crowd") / "output")
+    listen = {"tls-cert": [pair[0]], "tls-key": [pair[1]]}
     try:
         backend.wait_for(lambda: can_connect(port))
-        with Gate(backend=port, identity="none",
-                  backend_settings={"trust-unidentified": True},
+        with Gate(backend=port, listen=listen if has_tls else {},
+                  backend_settings={"tls": backend_tls},
                   top={"workers": WORKERS, "client-timeout": "30m"},
-                  limit={"connections": SESSIONS}) as gate:
-            return _grow(gate)
+                  limit={"connections": sessions + FIRST}) as gate:
+            return _grow(gate, sessions, has_tls)
     finally:
         backend.stop()
 
 
-def _grow(gate):
-    before = pss_kib(gate.workers())
-    clients = crowd.Crowd(gate.plain_port)
+def _trusting_all():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _grow(gate, sessions, has_tls):
+    clients = crowd.Crowd(gate.plain_port, _trusting_all() if has_tls else None)
     try:
-        clients.gather(SESSIONS)
+        clients.gather(FIRST)
+        before = pss_kib(gate.workers())
+        clients.gather(sessions)
         grown = pss_kib(gate.workers()) - before
-        return len(clients.idle), grown / len(clients.idle)
+        assert clients.refused == 0
+        return sessions, grown / sessions
     finally:
         clients.leave()
 
 
 def report():
-    sessions, each = measure()
-    print(f"memory per idle session, plain: {each:.1f} KiB "
-          f"({sessions} sessions, {WORKERS} workers, growth of their PSS)",
-          flush=True)
+    for name, legs in LEGS.items():
+        sessions, each = measure(*legs)
+        print(f"memory per idle session, {name}: {each:.1f} KiB "
+              f"({sessions} sessions, {WORKERS} workers, growth of their PSS)",
+              flush=True)
