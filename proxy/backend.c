@@ -515,6 +515,8 @@ backend_next(struct backend *backend, const struct backend_identity *identity,
 		backend->used = backend->in.n - in.n;
 		switch (status) {
 		case CLIENT_MORE:
+			if (backend->in.n == 0)
+				buf_fini(&backend->in); /* it may be idle */
 			return NEWS_NONE;
 		case CLIENT_GOODBYE:
 			return lose(backend, failure_now(backend),

@@ -14,9 +14,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
-/* A buf that was larger than this is given back rather than kept. */
-#define SENDING_KEPT_MAX 4096
-
 /* Due at once: the next turn of the loop. */
 #define AT_ONCE 1
 
@@ -194,19 +191,6 @@ transmit(struct conn *conn)
 	ring_send(conn->ring, &conn->send, conn->fd, buf_span(&conn->sending));
 }
 
-/* Empty the buf that was sent, and do not keep a large one. */
-static void
-sending_reset(struct conn *conn)
-{
-	size_t max = conn->sending.max;
-
-	buf_reset(&conn->sending);
-	if (conn->sending.cap > SENDING_KEPT_MAX) {
-		buf_fini(&conn->sending);
-		buf_init(&conn->sending, max);
-	}
-}
-
 static void
 on_sent(struct op *op, int result, uint32_t flags)
 {
@@ -223,7 +207,7 @@ on_sent(struct op *op, int result, uint32_t flags)
 		transmit(conn);
 		return;
 	}
-	sending_reset(conn);
+	buf_fini(&conn->sending); /* a conn that is idle holds none */
 	if (conn->state == CONN_OPEN)
 		conn->events->sent(conn);
 	conn_settle(conn);
@@ -560,6 +544,9 @@ conn_close(struct conn *conn, struct buf *output)
 		encrypt_end(conn, output);
 	else if (output != NULL && output->n > 0)
 		take(&conn->rest, output);
+	/* Nothing more is said, and nothing that comes is read. */
+	tls_free(conn->tls);
+	conn->tls = NULL;
 	conn->state = CONN_FLUSHING;
 	timer_set(conn->timers, &conn->timer,
 		  clock_monotonic_us() + CONN_FLUSH_US_MAX);

@@ -11,6 +11,7 @@
 /* Of a client that is between mails, when the session is to end. */
 #define DRAIN_SILENCE_US_MAX 3000000
 #define NAME_ARENA_MAX (64u * 1024)
+#define NAME_ARENA_CHUNK 512
 #define NAME_QUESTIONS_MAX 16
 
 #define OUT_MAX (256u * 1024)
@@ -40,12 +41,27 @@ session_count(struct session *session, enum counter stat, uint64_t n)
 	session->host->stats->count[stat] += n;
 }
 
+/* Half of what a session holds would be room for actions, and most are idle:
+ * there is room only while there are actions. */
+static bool
+has_room_for_actions(struct session *session)
+{
+	if (session->actions == NULL)
+		session->actions =
+			calloc(SESSION_ACTIONS_MAX, sizeof(*session->actions));
+	if (session->actions == NULL)
+		session->has_lost_actions = true;
+	return session->actions != NULL;
+}
+
 void
 session_act(struct session *session, struct session_action action)
 {
 	unsigned at;
 
 	assert(session->action_count < SESSION_ACTIONS_MAX);
+	if (!has_room_for_actions(session))
+		return;
 	at = (session->action_first + session->action_count++) %
 	     SESSION_ACTIONS_MAX;
 	session->actions[at] = action;
@@ -293,22 +309,41 @@ next_question(struct answers *answers, unsigned generation,
 	return true;
 }
 
+static void
+next_action(struct session *session, struct session_action *action)
+{
+	*action = session->actions[session->action_first];
+	session->action_first =
+		(session->action_first + 1) % SESSION_ACTIONS_MAX;
+	session->action_count--;
+	if (action->act == ACT_EVENT)
+		action->octets =
+			span_first(span_after(buf_span(&session->details),
+					      (size_t)action->offset),
+				   action->length);
+}
+
+/* What is for actions alone. */
+static void
+give_back_room(struct session *session)
+{
+	free(session->actions);
+	session->actions = NULL;
+	buf_fini(&session->details);
+}
+
 bool
 session_next(struct session *session, struct session_action *action)
 {
-	if (session->action_count > 0) {
-		*action = session->actions[session->action_first];
-		session->action_first =
-			(session->action_first + 1) % SESSION_ACTIONS_MAX;
-		session->action_count--;
-		if (action->act == ACT_EVENT)
-			action->octets = span_first(
-				span_after(buf_span(&session->details),
-					   (size_t)action->offset),
-				action->length);
+	if (session->has_lost_actions) {
+		*action = (struct session_action){ .act = ACT_END };
 		return true;
 	}
-	buf_reset(&session->details);
+	if (session->action_count > 0) {
+		next_action(session, action);
+		return true;
+	}
+	give_back_room(session);
 	if (session->phase == PHASE_CLOSING)
 		return false;
 	if (next_question(&session->answers, 0, action))
@@ -506,7 +541,7 @@ session_new(const struct session_host *host, const struct session_peer *peer)
 	buf_init(&session->details, DETAILS_MAX);
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		buf_init(&session->out[side], OUT_MAX);
-	arena_init(&session->arena, NAME_ARENA_MAX);
+	arena_init_small(&session->arena, NAME_ARENA_MAX, NAME_ARENA_CHUNK);
 	answers_init(&session->answers, &session->arena, NAME_QUESTIONS_MAX);
 	backend_init(&session->backend);
 	init_client(session, peer);
@@ -543,7 +578,7 @@ session_free(struct session *session)
 	buf_fini(&session->sender_refusal);
 	buf_fini(&session->line);
 	buf_fini(&session->final);
-	buf_fini(&session->details);
+	give_back_room(session);
 	free(session);
 }
 

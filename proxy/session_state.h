@@ -140,9 +140,10 @@ struct session {
 	struct buf final; /* reply to the end of data, as it will be sent */
 
 	struct buf out[SIDE_COUNT];
-	struct session_action actions[SESSION_ACTIONS_MAX];
+	struct session_action *actions; /* room for them; NULL in between */
 	unsigned action_first, action_count;
-	struct buf details; /* texts of ACT_EVENT */
+	bool has_lost_actions; /* there was no memory for them: it ends */
+	struct buf details;    /* texts of ACT_EVENT */
 };
 
 /* For one mail. */

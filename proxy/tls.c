@@ -35,7 +35,6 @@ struct tls {
 	const char *failure;
 	bool is_client;
 	struct tlsinfo info;
-	char server_name[NAME_SIZE];
 	struct buf subject;
 };
 
@@ -573,11 +572,8 @@ note_info(struct tls *tls)
 	SSL_get_cipher_bits(tls->ssl, &bits);
 	tls->info.bits = (unsigned)bits;
 	tls->info.is_resumed = SSL_session_reused(tls->ssl) == 1;
-	if (name != NULL) {
-		snprintf(tls->server_name, sizeof(tls->server_name), "%s",
-			 name);
-		tls->info.server_name = span_cstr(tls->server_name);
-	}
+	if (name != NULL)
+		tls->info.server_name = span_cstr(name);
 	note_certificate(tls);
 	ERR_clear_error();
 }

@@ -42,9 +42,15 @@ struct arena_chunk {
 };
 
 void
+arena_init_small(struct arena *arena, size_t cap, size_t chunk)
+{
+	*arena = (struct arena){ .cap = cap, .chunk = chunk };
+}
+
+void
 arena_init(struct arena *arena, size_t cap)
 {
-	*arena = (struct arena){ .cap = cap };
+	arena_init_small(arena, cap, ARENA_CHUNK);
 }
 
 static struct arena_chunk *
@@ -76,7 +82,7 @@ chunk_with_room(struct arena *arena, size_t n)
 
 	if (chunk != NULL && n <= chunk->size - chunk->used)
 		return chunk;
-	chunk = chunk_new(n > ARENA_CHUNK ? n : ARENA_CHUNK);
+	chunk = chunk_new(n > arena->chunk ? n : arena->chunk);
 	if (chunk == NULL)
 		return NULL;
 	chunk->older = arena->chunks;
@@ -158,7 +164,7 @@ arena_reset(struct arena *arena)
 		chunk = older;
 	}
 	/* One outsize allocation must not be kept for ever. */
-	if (chunk != NULL && chunk->size > ARENA_CHUNK) {
+	if (chunk != NULL && chunk->size > arena->chunk) {
 		chunk_free(chunk);
 		chunk = NULL;
 	}
@@ -178,5 +184,5 @@ arena_fini(struct arena *arena)
 	arena_reset(arena);
 	if (arena->chunks != NULL)
 		chunk_free(arena->chunks);
-	arena_init(arena, arena->cap);
+	arena_init_small(arena, arena->cap, arena->chunk);
 }

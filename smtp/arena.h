@@ -21,6 +21,7 @@ struct arena_chunk;
 struct arena {
 	struct arena_chunk *chunks; /* newest first */
 	size_t cap;                 /* most octets that may be handed out */
+	size_t chunk;               /* octets of a usual chunk */
 	size_t used;                /* octets handed out since the reset */
 	size_t held;                /* octets of memory it has */
 	bool has_overflowed;
@@ -28,6 +29,9 @@ struct arena {
 
 /* An empty arena that hands out at most cap octets. Allocates nothing. */
 void arena_init(struct arena *arena, size_t cap);
+
+/* The same for little that is held for long: it grows by so many octets. */
+void arena_init_small(struct arena *arena, size_t cap, size_t chunk);
 
 /* n zeroed octets aligned for any type, or NULL once it has overflowed. */
 void *arena_alloc(struct arena *arena, size_t n);

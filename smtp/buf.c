@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUF_FIRST 256 /* octets of a first allocation */
+/* Octets of a first allocation: many a buf holds one name for long. */
+#define BUF_FIRST 64
 #define U64_DIGITS 20 /* of UINT64_MAX in decimal */
 
 void

@@ -98,7 +98,7 @@ send_or_hold(struct client *client, struct client_entry *entry,
 
 	if (line.n > buf_room(to) || !buf_append(to, line))
 		return false;
-	entry->held = may_go ? 0 : line.n;
+	entry->held = may_go ? 0 : (uint16_t)line.n;
 	return true;
 }
 
@@ -106,13 +106,13 @@ bool
 client_send(struct client *client, enum client_command command, unsigned tag,
 	    struct span line, struct buf *out)
 {
-	struct client_entry entry = { .command = command, .tag = tag };
+	struct client_entry entry = { .command = (uint8_t)command, .tag = tag };
 	bool is_silent = command == CLIENT_BANNER || command == CLIENT_CONTENT;
 
 	assert(is_synchronised(client));
 	assert(is_silent ? line.n == 0 && client->count == 0
 			 : line.n >= 2 && line.p[line.n - 1] == '\n');
-	if (client->count == CLIENT_QUEUE_MAX)
+	if (client->count == CLIENT_QUEUE_MAX || line.n > UINT16_MAX)
 		return false;
 	release(client, out);
 	if (!send_or_hold(client, &entry, line, out))

@@ -50,10 +50,11 @@ enum client_command {
 	CLIENT_QUIT,
 };
 
+/* Small: there is a queue of them for each connection, mostly empty. */
 struct client_entry {
-	enum client_command command;
 	unsigned tag;
-	size_t held; /* octets of its line still in `held` */
+	uint16_t held;   /* octets of its line still in `held` */
+	uint8_t command; /* enum client_command */
 };
 
 struct client {
