@@ -264,6 +264,16 @@ refuse_content(struct session *session, enum server_duty duty)
 	};
 }
 
+/* A handshake needs ten times what a session does. Not 454: a client that may
+ * would go on in plain, and whoever fills the memory could make it do so. */
+static void
+refuse_tls(struct session *session)
+{
+	session_log(session, EVENT_LIMITED, "memory");
+	session_goodbye(session, 421, "4.3.2",
+			"Too little memory now, try again later");
+}
+
 /* Another mail, and the gate is to end. The first one may still be sent: who
  * has just come would have to wait for long before it tries again. */
 static bool
@@ -333,6 +343,10 @@ take_line(struct session *session)
 	session->has_spoken = true;
 	if (in.n > 0 && is_too_early(session, turn.duty))
 		return true;
+	if (session_is_short(session) && turn.duty == SERVER_SECURE) {
+		refuse_tls(session);
+		return true;
+	}
 	if (session_is_short(session) && begins_content(session, turn.duty))
 		turn = refuse_content(session, turn.duty);
 	take_turn(session, &turn, &command);

@@ -553,6 +553,18 @@ conn_close(struct conn *conn, struct buf *output)
 	conn_settle(conn);
 }
 
+size_t
+conn_memory(const struct conn *conn)
+{
+	size_t held = conn->sending.cap + conn->rest.cap;
+
+	if (conn->tls != NULL)
+		held += tls_output(conn->tls)->cap;
+	if (conn->tls != NULL && !conn->is_secured)
+		held += TLS_HANDSHAKE_MAX;
+	return held;
+}
+
 void
 conn_abort(struct conn *conn)
 {

@@ -140,6 +140,10 @@ void conn_send(struct conn *conn, struct buf *output);
  * been sent; output may be NULL. */
 void conn_close(struct conn *conn, struct buf *output);
 
+/* Octets it holds, but for itself and what OpenSSL does (cryptomem.h); with a
+ * handshake under way, what that may come to hold. */
+size_t conn_memory(const struct conn *conn);
+
 /* Close now and drop what was not sent. */
 void conn_abort(struct conn *conn);
 

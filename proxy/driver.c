@@ -4,6 +4,7 @@
  */
 #include "proxy/driver.h"
 
+#include "proxy/ceiling.h"
 #include "proxy/clock.h"
 #include "proxy/destination.h"
 #include "proxy/endpoint.h"
@@ -620,31 +621,12 @@ on_timer(struct timer *timer)
 		set_timer(driver);
 }
 
-static void
-say_memory(const struct drivers *drivers)
-{
-	log_printf(drivers->is_memory_full ? EVENT_MEMORY_FULL
-					   : EVENT_MEMORY_FREE,
-		   "worker=%u sessions=%zu memory=%zu", drivers->worker,
-		   drivers->count, drivers->memory);
-}
-
 /* What the driver holds now, in place of what it held. */
 static void
 weigh(struct driver *driver, size_t memory)
 {
-	struct drivers *drivers = driver->drivers;
-	size_t most = drivers->memory_max;
-	bool was_full = drivers->is_memory_full;
-
-	drivers->memory = drivers->memory - driver->memory + memory;
+	ceiling_weigh(driver->drivers, driver->memory, memory);
 	driver->memory = memory;
-	if (drivers->memory >= most && most > 0)
-		drivers->is_memory_full = true;
-	else if (drivers->memory <= most - most / 8)
-		drivers->is_memory_full = false;
-	if (drivers->is_memory_full != was_full)
-		say_memory(drivers);
 }
 
 static size_t
@@ -655,7 +637,7 @@ held(const struct driver *driver)
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		if (driver->links[side] != NULL)
 			memory += sizeof(struct link) +
-				  driver->links[side]->conn.sending.cap;
+				  conn_memory(&driver->links[side]->conn);
 	return memory;
 }
 

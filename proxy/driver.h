@@ -42,11 +42,12 @@ struct drivers {
 	unsigned worker;
 	/* Something has ended: a driver, or a connection. */
 	void (*changed)(struct drivers *drivers);
-	size_t memory_max; /* that sessions may hold; 0: any */
-	bool is_draining;  /* drivers_drain() was called */
+	size_t memory_max;  /* that sessions may hold; 0: any */
+	size_t crypto_base; /* what OpenSSL holds without any of them */
+	bool is_draining;   /* drivers_drain() was called */
 	/* They hold it all; until an eighth is free again. */
 	bool is_memory_full;
-	size_t memory; /* that they hold */
+	size_t memory; /* that they hold, but for what OpenSSL does */
 	struct driver *first;
 	size_t count;
 	struct link *links;

@@ -2,6 +2,7 @@
 /*
  * dmarcgate: the command line of the daemon.
  */
+#include "proxy/cryptomem.h"
 #include "proxy/keyring.h"
 #include "proxy/log.h"
 #include "proxy/master.h"
@@ -179,6 +180,9 @@ main(int count, char *words[])
 	struct command_line line;
 
 	log_init();
+	if (!cryptomem_count())
+		fprintf(stderr, "dmarcgate: the memory of TLS cannot be "
+				"counted: OpenSSL is in use already\n");
 	if (!read_command_line(count, words, &line))
 		return STATUS_USE;
 	if (line.is_help)

@@ -33,6 +33,10 @@
 /* Output that waits to be sent, at most. */
 #define TLS_OUTPUT_MAX (512u * 1024)
 
+/* What a handshake may come to hold beyond what it does at its beginning: a
+ * peer can announce a message of as much, and OpenSSL makes room for it. */
+#define TLS_HANDSHAKE_MAX (128u * 1024)
+
 enum tls_version { TLS_1_2, TLS_1_3 };
 
 /* --- contexts ----------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "proxy/worker.h"
 
 #include "proxy/clock.h"
+#include "proxy/cryptomem.h"
 #include "proxy/door.h"
 #include "proxy/driver.h"
 #include "proxy/log.h"
@@ -526,6 +527,7 @@ sessions_init(struct worker *worker)
 		.limit = setup->limit,
 		.worker = setup->number,
 		.memory_max = setup->conf->memory_max,
+		.crypto_base = cryptomem_held(),
 		.changed = drivers_changed,
 	};
 	worker->doors = (struct doors){

@@ -50,7 +50,8 @@ OWNERS = {
     "opendkim/": ("dmarc/dkim_libopendkim.c",),
     "seccomp.h": ("proxy/sandbox.c",),
     "zlib.h": ("dmarc/report/gzip.c",),
-    "openssl/": ("proxy/tls.c", "proxy/tickets.c", "dmarc/dkim*.c"),
+    "openssl/": ("proxy/tls.c", "proxy/tickets.c", "proxy/cryptomem.c",
+                 "dmarc/dkim*.c"),
 }
 
 # Never in C, wherever it stands: they overflow, truncate in silence, keep

@@ -5,10 +5,12 @@
  */
 #include "proxy/driver.h"
 
+#include "proxy/cryptomem.h"
 #include "proxy/owner.h"
 #include "tests/unit/ring_scene.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "tests/unit/folder.h"
@@ -677,11 +679,40 @@ memory_is_weighed_with_each_event(void **state)
 	scene_end(&scene);
 }
 
+/* Whoever it is that makes OpenSSL hold it. */
+static void
+what_openssl_holds_is_weighed_too(void **state)
+{
+	struct scene scene;
+	void *octets;
+
+	(void)state;
+	scene_make(&scene);
+	start(&scene, SPAN_NONE);
+	scene.drivers.crypto_base = cryptomem_held();
+	scene.drivers.memory_max = 100000 + scene.drivers.memory;
+	octets = OPENSSL_malloc(99000);
+	nudge(&scene);
+	assert_false(scene.drivers.is_memory_full);
+	octets = OPENSSL_realloc(octets, 100000);
+	nudge(&scene);
+	assert_true(scene.drivers.is_memory_full);
+	OPENSSL_free(octets);
+	nudge(&scene);
+	assert_false(scene.drivers.is_memory_full);
+	/* Less than at first is none. */
+	scene.drivers.crypto_base += 1000;
+	nudge(&scene);
+	assert_false(scene.drivers.is_memory_full);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_weighed_with_each_event),
+		cmocka_unit_test(what_openssl_holds_is_weighed_too),
 		cmocka_unit_test(octets_come_in_and_output_goes_out),
 		cmocka_unit_test(a_client_that_goes_is_told),
 		cmocka_unit_test(a_backend_is_reached_and_talked_to),
@@ -698,5 +729,6 @@ main(void)
 		cmocka_unit_test(draining_is_told),
 	};
 
+	assert_true(cryptomem_count());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
