@@ -336,6 +336,9 @@ on_hello(struct backend *backend, const struct backend_identity *identity,
 	if (reply->code == 421)
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "it has no time for us");
+	if (reply_class(reply->code) < 4 && reply->code != 250)
+		return lose(backend, EVENT_BACKEND_DOWN,
+			    "its reply to the greeting is none");
 	backend->has_greeted = reply->code == 250;
 	note_offer(backend, reply);
 	if (reply->code != 250 && tells_identity(backend))
