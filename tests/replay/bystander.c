@@ -152,6 +152,8 @@ backend_said(struct stage *stage, struct party *party, struct span line)
 		letter_open(&party->letter);
 	/* A yes to what is still under way is worth something when it has
 	 * left. */
+	if (party->is_final_asked && line.p[0] == '2')
+		stage->is_taken_secured = party->is_secured;
 	if (party->is_final_asked && line.p[0] == '2' && party->is_sending)
 		party->is_yes_said = true;
 	else if (party->is_final_asked && line.p[0] == '2')
@@ -348,6 +350,17 @@ static const struct {
 	{ "fail", 0, "4", false },
 };
 
+/* Whether it tells of the client's TLS, if of anything. */
+static bool
+is_true_to_tls(const struct stage *stage, struct span field)
+{
+	const struct party *client = &stage->party[SIDE_CLIENT];
+
+	return !span_equal(letter_field_name(field), SPAN_LIT("Received")) ||
+	       (memmem(field.p, field.n, "(using TLS", 10) != NULL) ==
+		       client->is_secured;
+}
+
 /* What stands on top is ours, each at most once. */
 static unsigned
 marks_added(struct stage *stage)
@@ -376,6 +389,9 @@ marks_added(struct stage *stage)
 				   (int)name.n, (const char *)name.p);
 		else
 			seen |= 1u << i;
+		if (!is_true_to_tls(stage, field))
+			stage_fail(stage, "the Received field is not true to "
+					  "the client's TLS");
 	}
 	return seen;
 }
@@ -409,6 +425,28 @@ check_action(struct stage *stage)
 			   actions[i].action);
 }
 
+/* Of both legs, as they are now. */
+static void
+check_tls(struct stage *stage)
+{
+	static const struct span none = SPAN_LIT("null");
+	const struct party *client = &stage->party[SIDE_CLIENT];
+	const struct tlsinfo *tls = client->is_secured ? client->tls : NULL;
+	bool is_named = tls != NULL && tls->has_certificate;
+
+	if (verdict_is(stage, "client.tls", none) == client->is_secured ||
+	    (tls != NULL &&
+	     !verdict_is(stage, "client.tls", span_cstr(tls->version))))
+		stage_fail(stage, "\"client.tls\" is not what it is");
+	if (verdict_is(stage, "client.cert", none) == is_named ||
+	    (is_named &&
+	     !verdict_is(stage, "client.cert.subject", tls->subject)))
+		stage_fail(stage, "\"client.cert\" is not the client's");
+	if (stage->is_taken &&
+	    verdict_is(stage, "backend_tls", none) == stage->is_taken_secured)
+		stage_fail(stage, "\"backend_tls\" is not how it was taken");
+}
+
 void
 bystander_verdict(struct stage *stage, struct span line)
 {
@@ -434,6 +472,7 @@ bystander_verdict(struct stage *stage, struct span line)
 			stage->is_taken ? SPAN_LIT("true") : SPAN_LIT("false")))
 		stage_fail(stage, "\"accepted\" is not what the backend said");
 	check_action(stage);
+	check_tls(stage);
 	if (stage->is_taken)
 		check_stripped(stage);
 }

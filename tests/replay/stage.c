@@ -130,31 +130,66 @@ finish_connect(struct stage *stage, enum session_side side)
 						  .side = side });
 }
 
-/* What a party says in plain now is no handshake. */
+/* There is no TLS, and will be none; a client is closed then. */
 static void
-finish_handshake(struct stage *stage, enum session_side side)
+fail_handshake(struct stage *stage, enum session_side side, int error,
+	       const char *reason)
 {
-	static const struct tlsinfo info = {
+	struct party *party = &stage->party[side];
+
+	party->is_securing = false;
+	party->has_tls_failed = true;
+	buf_reset(&party->unsaid);
+	stage_give(stage, (struct session_event){ .kind = SESSION_CLOSED,
+						  .side = side,
+						  .error = error,
+						  .reason = reason });
+	if (side == SIDE_CLIENT && stage->session != NULL)
+		stage_fail(stage, "the session goes on behind a handshake that "
+				  "failed");
+}
+
+/* What the peer is known by, in memory of its own: whoever keeps it is seen by
+ * a sanitizer. */
+static void
+give_secured(struct stage *stage, enum session_side side)
+{
+	static const struct tlsinfo some = {
 		.version = "TLSv1.3",
 		.cipher = "TLS_AES_256_GCM_SHA384",
 		.bits = 256,
 	};
-	struct party *party = &stage->party[side];
+	const struct party *party = &stage->party[side];
+	struct tlsinfo info = party->tls != NULL ? *party->tls : some;
+	struct buf texts;
+	size_t n = info.server_name.n;
 
-	party->is_securing = false;
-	if (party->is_tls_bad) {
-		buf_reset(&party->unsaid);
-		stage_give(stage, (struct session_event){
-					  .kind = SESSION_CLOSED,
-					  .side = side,
-					  .error = -EPROTO,
-					  .reason = "wrong version number" });
-		return;
-	}
-	party->is_secured = true;
+	buf_init(&texts, TEXT_MAX);
+	buf_append(&texts, info.server_name);
+	buf_append(&texts, info.subject);
+	info.server_name = span_first(buf_span(&texts), n);
+	info.subject = span_after(buf_span(&texts), n);
 	stage_give(stage, (struct session_event){ .kind = SESSION_SECURED,
 						  .side = side,
 						  .tls = &info });
+	buf_fini(&texts);
+}
+
+/* What a party says in plain now is no handshake. */
+static void
+finish_handshake(struct stage *stage, enum session_side side)
+{
+	struct party *party = &stage->party[side];
+
+	if (party->is_tls_bad || party->unsaid.n > 0) {
+		fail_handshake(stage, side, -EPROTO, "wrong version number");
+		return;
+	}
+	party->is_securing = false;
+	party->is_secured = true;
+	if (side == SIDE_CLIENT)
+		saying_start(&stage->saying);
+	give_secured(stage, side);
 }
 
 static void
@@ -453,6 +488,8 @@ stage_start(struct stage *stage)
 	stage->peer.id = span_cstr(stage->id);
 	stage->session = session_new(&stage->host, &stage->peer);
 	assert(stage->session != NULL);
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		stage->party[side].has_tls_failed = false;
 	stage->party[SIDE_CLIENT].is_open = true;
 	stage->party[SIDE_CLIENT].is_up = true;
 	stage_give(stage, (struct session_event){ .kind = SESSION_START });
@@ -493,11 +530,17 @@ stage_hang_up(struct stage *stage, enum session_side side, int error)
 	/* A client that has closed still reads; a backend's does not. */
 	if (side != SIDE_CLIENT || error != 0)
 		party->has_ended = true;
-	stage_give(stage, (struct session_event){
-				  .kind = SESSION_CLOSED,
-				  .side = side,
-				  .error = error,
-			  });
+	if (party->is_securing) {
+		fail_handshake(stage, side, error, NULL);
+		return;
+	}
+	stage_give(stage,
+		   (struct session_event){
+			   .kind = SESSION_CLOSED,
+			   .side = side,
+			   .error = error,
+			   .reason = error == -EPROTO ? "bad record mac" : NULL,
+		   });
 }
 
 void

@@ -15,6 +15,9 @@
  * - one verdict line for each end of data, written before the reply leaves,
  *   which says what was done and what is replied;
  * - a side is connected once at a time, and closed when the session ends;
+ * - nothing is said while TLS is about to stand, nor where it has failed to,
+ *   and there the session of a client ends;
+ * - the verdict line says of both legs whether they were under TLS;
  * - octets lent out stay what they are until they are given back;
  * - memory is bounded; whoever is waited for is waited for until a deadline.
  *
@@ -49,14 +52,18 @@ struct party {
 	bool is_open;         /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
 	bool is_connecting;   /* the outcome was not told yet */
 	bool is_up;
-	bool is_securing;  /* ACT_SECURE; the outcome was not told yet */
-	bool is_secured;   /* under TLS */
-	bool is_tls_bad;   /* handshakes will fail */
-	bool has_ended;    /* the party closed by itself */
-	bool is_sending;   /* SESSION_SENT is owed */
-	bool is_stalled;   /* it does not read: no SESSION_SENT */
-	unsigned refusals; /* connects that will fail */
-	bool is_hanging;   /* connects are not answered */
+	bool is_securing;    /* ACT_SECURE; the outcome was not told yet */
+	bool is_secured;     /* under TLS */
+	bool is_tls_bad;     /* handshakes will fail */
+	bool has_tls_failed; /* one did: nothing may be said in plain */
+	/* One did on the connection before, to the same address. */
+	bool is_behind_tls_failure;
+	const struct tlsinfo *tls; /* of the next one; NULL: some */
+	bool has_ended;            /* the party closed by itself */
+	bool is_sending;           /* SESSION_SENT is owed */
+	bool is_stalled;           /* it does not read: no SESSION_SENT */
+	unsigned refusals;         /* connects that will fail */
+	bool is_hanging;           /* connects are not answered */
 	/* The dialogue as a bystander follows it. */
 	struct letter letter;
 	struct buf reply;    /* the line being said or heard */
@@ -139,10 +146,11 @@ struct stage {
 	/* The bystander's books. */
 	struct saying saying; /* of the client */
 	unsigned data_ends, lines;
-	bool is_reply_due; /* the end of data has no reply yet */
-	bool is_line_due;  /* … and its line is not written yet */
-	bool is_taken;     /* a backend said 2xx to the whole message */
-	unsigned handed;   /* backends that have all of it and did not refuse */
+	bool is_reply_due;     /* the end of data has no reply yet */
+	bool is_line_due;      /* … and its line is not written yet */
+	bool is_taken;         /* a backend said 2xx to the whole message */
+	bool is_taken_secured; /* … under TLS */
+	unsigned handed; /* backends that have all of it and did not refuse */
 	struct buf promised; /* the reply, as the line says */
 	bool is_continued;   /* the client has heard a part of a reply */
 	struct letter_change change; /* of the message that reached one */

@@ -59,6 +59,9 @@ capture(struct stage *stage, enum session_side side)
 	if (party->is_securing)
 		stage_fail(stage, "octets for %c before TLS stands",
 			   stage_names[side]);
+	if (party->has_tls_failed)
+		stage_fail(stage, "octets for %c in plain, where TLS failed",
+			   stage_names[side]);
 	if (!party->is_up && !party->has_ended)
 		stage_fail(stage, "octets for %c, which is not connected",
 			   stage_names[side]);
@@ -126,6 +129,10 @@ connect_party(struct stage *stage, const struct session_action *action)
 		return;
 	}
 	party->is_open = party->is_connecting = true;
+	party->is_behind_tls_failure = party->has_tls_failed &&
+				       party->backend == action->backend &&
+				       party->address == action->address;
+	party->has_tls_failed = false;
 	party->backend = action->backend;
 	party->address = action->address;
 	party->connections++;
