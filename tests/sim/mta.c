@@ -70,7 +70,7 @@ answer_if(struct world *world, enum session_side side, bool is_refused,
 }
 
 static void
-say_keywords(struct world *world, enum session_side side, bool has_xclient)
+say_keywords(struct world *world, enum session_side side)
 {
 	static const struct {
 		enum extension extension;
@@ -83,6 +83,8 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 		{ EXTENSION_DSN, "250-DSN\r\n" },
 		{ EXTENSION_CHUNKING, "250-CHUNKING\r\n" },
 		{ EXTENSION_BINARYMIME, "250-BINARYMIME\r\n" },
+		{ EXTENSION_STARTTLS, "250-STARTTLS\r\n" },
+		{ EXTENSION_REQUIRETLS, "250-REQUIRETLS\r\n" },
 	};
 	struct mta *mta = &world->mta[side];
 
@@ -90,7 +92,7 @@ say_keywords(struct world *world, enum session_side side, bool has_xclient)
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
 		if ((mta->offered & EXTENSION_BIT(keywords[i].extension)) != 0)
 			mta_say(world, side, keywords[i].line);
-	if (has_xclient)
+	if (mta->tls.has_xclient)
 		mta_say(world, side,
 			"250-XCLIENT NAME ADDR PORT HELO LOGIN\r\n");
 	mta_answer(world, side, "250 ENHANCEDSTATUSCODES");
@@ -119,20 +121,23 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 {
 	struct mta *mta = &world->mta[side];
 	bool is_own = span_equal(line, SPAN_LIT("EHLO gate.example"));
+	bool is_told = is_own && mta->conf->identity != IDENTITY_NONE;
 	bool has_xclient =
 		mta->conf->identity == IDENTITY_XCLIENT && !mta->is_identified;
 
 	mta_forget(mta);
-	if (!is_own && !span_equal(line, span_cstr(world->sender.hello)))
+	/* Who answers twice may hear it when the client has said another. */
+	if (!is_own && !mta->has_lied &&
+	    !span_equal(line, span_cstr(world->sender.hello)))
 		stage_fail(&world->stage, "a greeting that nobody said: %.*s",
 			   (int)line.n, (const char *)line.p);
-	if (is_own && world_fault(world, FAULT_IDENTITY_REFUSED)) {
+	if (is_told && world_fault(world, FAULT_IDENTITY_REFUSED)) {
 		mta->is_closed_to = true;
 		mta_answer(world, side, "550 5.7.1 Not you");
 		return;
 	}
 	if (world_fault(world, FAULT_HELLO_REFUSED)) {
-		mta->is_closed_to |= is_own;
+		mta->is_closed_to |= is_told;
 		mta_answer(world, side, "550 5.7.1 No");
 		return;
 	}
@@ -142,14 +147,18 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 	}
 	mta->has_greeted = true;
 	mta->offered = 0;
+	if (!is_own)
+		mta->tls.hello_number = world->sender.hello_number;
 	if (span_starts(line, SPAN_LIT("HELO"))) {
 		mta_answer(world, side, "250 mta.example");
 		return;
 	}
-	mta->offered = world->offers[party(world, side)->backend];
+	mta->offered = mta_tls_offers(world, side, is_own);
 	if (offers_less(world))
-		mta->offered &= (unsigned)stage_draw(&world->stage);
-	say_keywords(world, side, has_xclient);
+		mta->offered &= (unsigned)stage_draw(&world->stage) |
+				EXTENSION_BIT(EXTENSION_STARTTLS);
+	mta->tls.has_xclient = has_xclient && mta_tls_has_xclient(world, side);
+	say_keywords(world, side);
 }
 
 /* The gate's own look whether the PROXY header was taken. */
@@ -174,6 +183,8 @@ hear_xclient(struct world *world, enum session_side side, struct span line)
 	struct mta *mta = &world->mta[side];
 	char wanted[64];
 
+	if (!mta->tls.has_xclient)
+		stage_fail(&world->stage, "XCLIENT, which was not offered");
 	snprintf(wanted, sizeof(wanted), " ADDR=%s ", world->client);
 	if (memmem(line.p, line.n, wanted, strlen(wanted)) == NULL)
 		stage_fail(&world->stage, "the client is not %.*s", (int)line.n,
@@ -224,6 +235,10 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 	if (mta->is_closed_to || !mta->is_identified)
 		stage_fail(&world->stage, "mail for a backend that does not "
 					  "know who the client is");
+	if (mta->tls.hello_number != world->sender.hello_number &&
+	    !mta->has_lied)
+		stage_fail(&world->stage, "mail behind another greeting than "
+					  "the client's last");
 	if (!mta->has_greeted || (mta->has_sender && !is_lax)) {
 		mta_answer(world, side, "503 5.5.1 Not now");
 		return;
@@ -331,7 +346,7 @@ static void
 check_order(struct world *world, enum session_side side, struct span line,
 	    size_t behind)
 {
-	const struct mta *mta = &world->mta[side];
+	struct mta *mta = &world->mta[side];
 	bool may_follow = span_starts(line, SPAN_LIT("MAIL")) ||
 			  span_starts(line, SPAN_LIT("RCPT")) ||
 			  span_starts(line, SPAN_LIT("RSET"));
@@ -339,6 +354,13 @@ check_order(struct world *world, enum session_side side, struct span line,
 	may_follow &= (mta->offered & EXTENSION_BIT(EXTENSION_PIPELINING)) != 0;
 	/* Its octets do. */
 	may_follow |= span_starts(line, SPAN_LIT("BDAT "));
+	/* The command before this one has no other answer. */
+	if (mta->is_twice_220 && mta->is_past_220 &&
+	    !span_equal(line, SPAN_LIT("QUIT")))
+		stage_fail(&world->stage,
+			   "%.*s: a second 220 was taken for an answer",
+			   (int)line.n, (const char *)line.p);
+	mta->is_past_220 = mta->is_twice_220;
 	/* Who answers twice has said that it may. */
 	if (behind > 0 && !may_follow && !mta->has_lied)
 		stage_fail(&world->stage,
@@ -351,11 +373,14 @@ hear_command(struct world *world, enum session_side side, struct span line)
 {
 	struct mta *mta = &world->mta[side];
 
+	mta_tls_check(world, side, line);
 	if (span_starts(line, SPAN_LIT("EHLO ")) ||
 	    span_starts(line, SPAN_LIT("HELO "))) {
 		hear_hello(world, side, line);
 	} else if (span_starts(line, SPAN_LIT("XCLIENT "))) {
 		hear_xclient(world, side, line);
+	} else if (span_equal(line, SPAN_LIT("STARTTLS"))) {
+		mta_tls_hear(world, side);
 	} else if (span_starts(line, SPAN_LIT("MAIL FROM:<"))) {
 		hear_mail(world, side, line);
 	} else if (span_starts(line, SPAN_LIT("RCPT TO:<"))) {
@@ -529,6 +554,7 @@ begin(struct world *world, enum session_side side)
 	bool is_proxy = conf->identity == IDENTITY_PROXY_V1 ||
 			conf->identity == IDENTITY_PROXY_V2;
 	struct buf recipients = mta->recipients;
+	const struct mta before = *mta;
 
 	buf_reset(&recipients);
 	*mta = (struct mta){
@@ -539,6 +565,7 @@ begin(struct world *world, enum session_side side)
 		.is_identified = conf->identity == IDENTITY_NONE,
 		.recipients = recipients,
 	};
+	mta_tls_begin(world, side, &before);
 	if (world_fault(world, FAULT_CONNECT_REFUSED))
 		now->refusals = 1;
 	else if (world_fault(world, FAULT_CONNECT_HANGS))
@@ -711,6 +738,8 @@ mta_step(struct world *world, enum session_side side)
 		return true;
 	if (mta->state == MTA_LOST)
 		return false;
+	if (mta->state == MTA_HANDSHAKE)
+		return mta_tls_wait(world, side);
 	if (mta->state == MTA_BANNER) {
 		say_banner(world, side);
 		return true;

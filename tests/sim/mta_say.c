@@ -102,6 +102,8 @@ mta_say_reply(struct world *world, enum session_side side, const char *text)
 		    0 &&
 	    world_fault(world, FAULT_REPLY_EXTRA)) {
 		world->mta[side].has_lied = true;
+		world->mta[side].is_twice_220 =
+			span_starts(span_cstr(text), SPAN_LIT("220"));
 		mta_say(world, side, line);
 	}
 }

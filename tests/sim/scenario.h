@@ -8,7 +8,7 @@
 
 #include "tests/sim/world.h"
 
-#define SCENARIOS 9
+#define SCENARIOS 12
 
 extern const char *const scenario_names[SCENARIOS];
 

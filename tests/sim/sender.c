@@ -47,16 +47,17 @@ void
 sender_start(struct world *world)
 {
 	struct sender *sender = &world->sender;
-	struct conf_networks listed =
-		world->scenario->props.conf->listeners[0].xclient_from;
 
 	*sender = (struct sender){
 		.phase = SENDER_WAITS,
 		.first_recipient = world->session,
 		.is_shy = world_one_in(world, 4),
 		.is_extended = !world_one_in(world, 8),
-		.is_identified = listed.count == 0 || world_one_in(world, 2),
 	};
+	sender_tls_start(world);
+	sender->is_identified =
+		world->stage.peer.listener->xclient_from.count == 0 ||
+		world_one_in(world, 2);
 	world->client = "192.0.2.10";
 	sender_expect(world, SAID_NOTHING, 0);
 }
@@ -115,6 +116,7 @@ say_hello(struct world *world)
 			 "%s client%u.example",
 			 sender->is_extended ? "EHLO" : "HELO",
 			 world_below(world, 10));
+		sender->hello_number++;
 		command(world, SAID_HELLO, 0, sender->hello);
 	}
 	sender->phase = SENDER_WAITS;
@@ -139,13 +141,16 @@ say_mail(struct world *world)
 			    sender_is_offered(sender, EXTENSION_BINARYMIME);
 	if (has_size)
 		snprintf(size, sizeof(size), " SIZE=%zu", post->wire.n);
-	snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s%s",
+	bool is_safe = sender_is_offered(sender, EXTENSION_REQUIRETLS) &&
+		       world_one_in(world, 2);
+	snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s%s%s",
 		 post->is_null_sender ? "" : "alice@sender.example", size,
 		 sender->is_binary ? " BODY=BINARYMIME"
 		 : is_eight_bit    ? " BODY=8BITMIME"
 				   : "",
 		 is_utf8 ? " SMTPUTF8" : "",
-		 has_dsn ? " RET=HDRS ENVID=QQ314159" : "");
+		 has_dsn ? " RET=HDRS ENVID=QQ314159" : "",
+		 is_safe ? " REQUIRETLS" : "");
 	command(world, SAID_MAIL, 0, text);
 	sender->phase = SENDER_RCPT;
 }
@@ -356,15 +361,19 @@ say_babble(struct world *world)
 		"DATA now",
 		"AUTH PLAIN",
 		"MAIL FROM:<a@b> X=Y",
-		"STARTTLS",
 	};
-
+	unsigned what = world_below(world, 12);
 	char line[LINE_MAX_BABBLED - 2];
+
+	if (what == 11) {
+		sender_tls_say_anyhow(world);
+		return;
+	}
 
 	memset(line, 'A', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
 	command(world, SAID_OTHER, 0,
-		world_one_in(world, 8) ? line : babble[world_below(world, 12)]);
+		world_one_in(world, 8) ? line : babble[what]);
 }
 
 static void
@@ -416,6 +425,8 @@ misbehave(struct world *world)
 		flood(world);
 		return true;
 	}
+	if (sender_tls_misbehave(world))
+		return true;
 	if (is_between && sender->count == 0 &&
 	    world_fault(world, FAULT_CLIENT_BABBLES)) {
 		say_babble(world);
@@ -430,6 +441,9 @@ speak(struct world *world)
 	switch (world->sender.phase) {
 	case SENDER_HELLO:
 		say_hello(world);
+		return;
+	case SENDER_TLS:
+		sender_tls_say(world);
 		return;
 	case SENDER_MAIL:
 		begin_mail(world);
@@ -469,7 +483,8 @@ may_speak(const struct world *world)
 	const struct sender *sender = &world->sender;
 
 	if (sender->phase == SENDER_WAITS || sender->phase == SENDER_DONE ||
-	    sender->is_closed || sender->wakes_us > world->stage.now_us)
+	    sender->is_closed || sender->tls.is_asked ||
+	    sender->wakes_us > world->stage.now_us)
 		return false;
 	if (sender->phase == SENDER_CONTENT ||
 	    (sender->phase == SENDER_CHUNKS &&

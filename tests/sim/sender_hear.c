@@ -23,7 +23,8 @@ hear_greeting(struct world *world, unsigned code)
 	struct sender *sender = &world->sender;
 
 	if (code / 100 == 2) {
-		sender->phase = SENDER_MAIL;
+		sender->phase =
+			sender_tls_is_next(world) ? SENDER_TLS : SENDER_MAIL;
 		sender->is_pipelining =
 			!sender->is_shy &&
 			sender_is_offered(sender, EXTENSION_PIPELINING);
@@ -43,8 +44,9 @@ hear_mail(struct world *world, unsigned code)
 	sender->is_sender_refused = code / 100 != 2;
 	if (code / 100 == 2)
 		return;
-	/* Pipelined recipients hear 503: nothing is known of them. */
-	if (code / 100 == 5)
+	/* Pipelined recipients hear 503: nothing is known of them. Nor is it of
+	 * whoever may be reached under TLS: 530. */
+	if (code / 100 == 5 && code != 530)
 		for (unsigned i = 0; i < sender->post->count; i++)
 			if (sender->post->recipients[i].fate == FATE_OPEN)
 				sender->post->recipients[i].fate = FATE_REFUSED;
@@ -66,7 +68,7 @@ hear_recipient(struct world *world, unsigned recipient, unsigned code)
 	if (code / 100 == 2) {
 		sender->is_good[recipient] = true;
 		sender->good++;
-	} else if (code / 100 == 5 && code != 503) {
+	} else if (code / 100 == 5 && code != 503 && code != 530) {
 		sender->post->recipients[recipient].fate = FATE_REFUSED;
 	}
 }
@@ -191,6 +193,7 @@ hear_reply(struct world *world, enum said said, unsigned recipient,
 {
 	struct sender *sender = &world->sender;
 
+	sender_tls_hear(world, said, code);
 	switch (said) {
 	case SAID_NOTHING:
 		sender->phase = code == 220 ? SENDER_HELLO : SENDER_QUIT;
@@ -222,6 +225,8 @@ hear_reply(struct world *world, enum said said, unsigned recipient,
 	case SAID_RSET:
 		sender->phase = SENDER_MAIL;
 		return;
+	case SAID_STARTTLS:
+	case SAID_EARLY:
 	case SAID_QUIT:
 	case SAID_OTHER:
 		return;
@@ -243,6 +248,8 @@ hear_keyword(struct sender *sender, struct span keyword)
 		{ SPAN_LIT("DSN"), EXTENSION_DSN },
 		{ SPAN_LIT("CHUNKING"), EXTENSION_CHUNKING },
 		{ SPAN_LIT("BINARYMIME"), EXTENSION_BINARYMIME },
+		{ SPAN_LIT("STARTTLS"), EXTENSION_STARTTLS },
+		{ SPAN_LIT("REQUIRETLS"), EXTENSION_REQUIRETLS },
 	};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)

@@ -257,6 +257,8 @@ print_tally(const struct tally *tally)
 	print_count("... without a verdict line, the worker was killed before",
 		    tally->unwritten);
 	print_count("workers killed in a session", tally->killed);
+	print_count("clients put under TLS", tally->client_tls);
+	print_count("backends put under TLS", tally->backend_tls);
 	print_count("recipients", tally->recipients);
 	print_count("... delivered", tally->delivered);
 	print_count("... refused", tally->refused);

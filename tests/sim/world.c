@@ -259,6 +259,17 @@ step(struct world *world)
 		pass_time(world);
 }
 
+/* What has become of the connections, by what was just done. */
+static void
+look(struct world *world)
+{
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
+		mta_look(world, side);
+		mta_tls_look(world, side);
+	}
+	sender_tls_look(world);
+}
+
 /* Until the session ends. */
 static void
 run_session(struct world *world, FILE *out)
@@ -267,8 +278,7 @@ run_session(struct world *world, FILE *out)
 
 	while (stage->session != NULL && !stage_has_failed(stage)) {
 		step(world);
-		mta_look(world, SIDE_BACKEND);
-		mta_look(world, SIDE_DIVERT);
+		look(world);
 		if (world->steps > STEPS_MAX)
 			stage_fail(stage, "the session does not end: %u steps",
 				   world->steps);
@@ -333,8 +343,7 @@ start_session(struct world *world, bool is_calm)
 	world->started_us = stage->now_us;
 	sender_start(world);
 	stage_start(stage);
-	mta_look(world, SIDE_BACKEND);
-	mta_look(world, SIDE_DIVERT);
+	look(world);
 }
 
 static void
@@ -389,6 +398,7 @@ make_offers(struct world *world)
 		bits &= EXTENSION_BIT(EXTENSION_XCLIENT) - 1;
 		world->offers[i] = bits;
 		world->is_lax[i] = world_below(world, 2) == 0;
+		bits = mta_tls_draw(world, i, bits);
 		world->stage.probed[i] = (struct ehlo){
 			.extensions = bits,
 			.size_max = 1000000,

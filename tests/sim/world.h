@@ -32,6 +32,7 @@
 
 #include "tests/replay/stage.h"
 #include "tests/sim/post.h"
+#include "tests/sim/tls.h"
 
 #define WORLD_POSTS_MAX 4
 #define WORLD_QUEUE_MAX 32
@@ -50,6 +51,7 @@ const char *fault_text(enum fault fault);
 struct tally {
 	uint64_t lives, sessions, steps, messages, ends_of_data;
 	uint64_t chunked, binary; /* replies to BDAT LAST heard, of those */
+	uint64_t client_tls, backend_tls; /* handshakes that came to stand */
 	uint64_t faults[FAULT_COUNT];
 	/* Replies to the end of data that the sender heard, by class. */
 	uint64_t replies[6];
@@ -77,6 +79,8 @@ enum said {
 	SAID_NOTHING, /* it waits for the banner */
 	SAID_HELLO,
 	SAID_XCLIENT,
+	SAID_STARTTLS,
+	SAID_EARLY, /* MAIL, before EHLO */
 	SAID_MAIL,
 	SAID_RCPT,
 	SAID_DATA,
@@ -91,6 +95,7 @@ enum said {
 enum sender_phase {
 	SENDER_WAITS, /* for an answer that decides how to go on */
 	SENDER_HELLO,
+	SENDER_TLS,
 	SENDER_MAIL,
 	SENDER_RCPT,
 	SENDER_DATA,
@@ -109,6 +114,8 @@ struct sender {
 	} queue[WORLD_QUEUE_MAX];
 	unsigned first, count;
 	char hello[64]; /* "EHLO client.example" */
+	unsigned hello_number;
+	struct sender_tls tls;
 	unsigned offered;
 	bool is_extended, is_pipelining, is_shy; /* one command at a time */
 	bool is_identified;                      /* has said XCLIENT */
@@ -133,7 +140,14 @@ struct sender {
 	unsigned copies;       /* of this end of data, that backends took */
 };
 
-enum mta_state { MTA_PROXY, MTA_BANNER, MTA_COMMANDS, MTA_CONTENT, MTA_LOST };
+enum mta_state {
+	MTA_PROXY,
+	MTA_BANNER,
+	MTA_COMMANDS,
+	MTA_HANDSHAKE, /* 220 to STARTTLS was said */
+	MTA_CONTENT,
+	MTA_LOST,
+};
 
 enum mta_opinion {
 	OPINION_NONE,    /* until the end */
@@ -148,6 +162,7 @@ struct mta {
 	bool is_here;
 	enum mta_state state;
 	const struct conf_backend *conf;
+	struct mta_tls tls;
 	unsigned offered;   /* in its last EHLO reply */
 	bool is_identified; /* or needs not be */
 	bool is_closed_to;  /* refused the identity: no mail may come */
@@ -155,6 +170,8 @@ struct mta {
 	bool is_leaving;          /* hangs up when all is said */
 	enum mta_opinion opinion; /* of the message that it reads */
 	bool has_lied;            /* answered twice, or not at all */
+	bool is_twice_220;        /* … of which the second answers nothing */
+	bool is_past_220;         /* and has heard a command since */
 	unsigned letters;         /* on this side, before the one it reads */
 	uint64_t wakes_us;
 	/* The envelope. */
@@ -179,6 +196,7 @@ struct world {
 	unsigned
 		offers[STAGE_BACKENDS_MAX]; /* of each backend, in good times */
 	bool is_lax[STAGE_BACKENDS_MAX];    /* MAIL in a mail: joins it */
+	struct mta_talent talent[STAGE_BACKENDS_MAX];
 	const char *client; /* its address, as the backend must see it */
 	unsigned session;   /* its number */
 	unsigned luck; /* of thousand occasions, those where it goes wrong */
@@ -216,6 +234,14 @@ static inline bool
 world_is_cramped(const struct world *world)
 {
 	return world->scenario->props.conf->memory_max < 1u << 20;
+}
+
+/* Whether anybody knows of TLS; if not, it draws no luck. */
+static inline bool
+world_has_tls(const struct world *world)
+{
+	return world->scenario->props.conf->listeners[0]
+		       .tls_certificates.count > 0;
 }
 
 /* Wake whoever sleeps, at the latest after so long. */
