@@ -28,7 +28,7 @@ OUTCOME = "proxy/outcome.c"
 DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
 COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
 PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
-SESSION = "proxy/session.c"
+SESSION, SECURE = "proxy/session.c", "proxy/secure.c"
 
 MUTATIONS = (
     # Promise 2: nothing is accepted before the backend has.
@@ -277,6 +277,115 @@ MUTATIONS = (
          "\t\t\t    \"it does not take the PROXY header\");\n"
          "\treturn become_up(backend);\n",
          "\treturn become_up(backend);\n")),
+
+    # TLS with the client.
+    bug("octets-kept-over-starttls", "what stands behind STARTTLS is kept",
+        (COMMANDS, "\tif (duty == SERVER_SECURE) {\n"
+         "\t\tsession_log(session, EVENT_CLIENT_PROTOCOL,\n",
+         "\tif (false) {\n"
+         "\t\tsession_log(session, EVENT_CLIENT_PROTOCOL,\n")),
+    bug("greeting-kept-over-starttls", "EHLO in plain counts under TLS",
+        (SERVER, "\tserver->is_secured = true;\n\tserver_reset(server);\n",
+         "\tserver->is_secured = true;\n\tmail_drop(server);\n")),
+    bug("starttls-in-a-mail", "TLS begins behind MAIL",
+        (SERVER, "\treturn server->state >= SERVER_MAIL || "
+         "server->is_sender_pending\n\t\t       ? &in_mail\n"
+         "\t\t       : NULL;\n", "\treturn NULL;\n")),
+    bug("starttls-twice", "TLS begins within TLS",
+        (SERVER, "\tif (server->is_secured)\n"
+         "\t\treturn &secured_already;\n", "")),
+    bug("starttls-offered-under-tls", "TLS is offered where it stands",
+        ("proxy/greeting.c",
+         "session->server.has_tls && !session->server.is_secured)",
+         "session->server.has_tls)")),
+    bug("mail-in-plain-where-tls-is-required", "nothing asks for STARTTLS",
+        (SERVER, "\tif (server->requires_tls && !server->is_secured &&\n"
+         "\t    is_for_tls_only(command->verb))\n",
+         "\tif (server->requires_tls && !server->is_secured &&\n"
+         "\t    command->verb == VERB_VRFY)\n")),
+    bug("plain-behind-a-failed-handshake", "a client that fails goes on",
+        (EVENTS, "\t\tif (event->reason != NULL)\n"
+         "\t\t\tsecure_failed(session, event->reason);\n",
+         "\t\tif (event->reason != NULL) {\n"
+         "\t\t\tsecure_failed(session, event->reason);\n"
+         "\t\t\tsession->has_client_ended = false;\n"
+         "\t\t\tsession_enter(session, PHASE_COMMANDS);\n"
+         "\t\t\treturn;\n\t\t}\n")),
+    bug("no-deadline-in-the-handshake", "a client that hangs in it stays",
+        (SESSION, "\tcase PHASE_SECURING:\n\t\tdeadline =",
+         "\tcase PHASE_SECURING:\n\t\tbreak;\n\t\tdeadline =")),
+    bug("tls-not-in-the-line", "the verdict line knows nothing of TLS",
+        (OUTCOME, "\trecord->tls = &session->client_tls;\n", "")),
+    bug("certificate-borrowed", "texts of a handshake outlive it",
+        (SECURE, "\tsession->client_tls.subject = "
+         "keep(session, tls->subject);\n", "")),
+
+    # TLS with backends.
+    bug("required-is-opportunistic", "no STARTTLS offered: then in plain",
+        (BACKEND, "\treturn backend->conf->tls >= CONF_TLS_REQUIRED && "
+         "!backend->is_secured;\n",
+         "\treturn backend->conf->tls > CONF_TLS_VERIFY;\n")),
+    bug("required-falls-back", "behind a failed handshake: then in plain",
+        (SECURE, "\t\t\t     leg->conf->tls == CONF_TLS_OPPORTUNISTIC;\n",
+         "\t\t\t     leg->conf->tls != CONF_TLS_OFF;\n")),
+    bug("opportunistic-goes-on-there", "in plain, where a handshake has failed",
+        (EVENTS, "\t\tsecure_backend_failed(session, event->side, "
+         "event->reason);\n",
+         "\t\tsecure_backend_failed(session, event->side, event->reason);\n"
+         "\tif (leg->state == BACKEND_SECURING && event->reason != NULL &&\n"
+         "\t    leg->conf->tls == CONF_TLS_OPPORTUNISTIC) {\n"
+         "\t\tsecure_backend_done(session, event->side,\n"
+         "\t\t\t\t    &(struct tlsinfo){ 0 });\n"
+         "\t\treturn;\n\t}\n")),
+    bug("plain-for-ever", "one failed handshake, and TLS is not tried again",
+        (BACKEND, "\tbackend_fini(backend);\n\tbackend_init(backend);\n"
+         "\tbackend->state = BACKEND_CONNECTING;\n",
+         "\tbool skips_tls = backend->skips_tls;\n\n"
+         "\tbackend_fini(backend);\n\tbackend_init(backend);\n"
+         "\tbackend->skips_tls = skips_tls;\n"
+         "\tbackend->state = BACKEND_CONNECTING;\n"),
+        (SECURE, "\tleg->skips_tls = is_plain_next;\n",
+         "\tleg->skips_tls |= is_plain_next;\n")),
+    bug("late-handshake-is-a-failed-one",
+        "who hangs in a handshake gets the mail in plain",
+        (BACKEND, "backend_overdue(struct backend *backend)\n{\n",
+         "backend_overdue(struct backend *backend)\n{\n"
+         "\tbackend->has_tls_failed = backend->state == BACKEND_SECURING;\n"
+         )),
+    bug("keywords-kept-over-tls", "what was offered in plain is believed",
+        (BACKEND, "\tbackend->has_greeted = reply->code == 250;\n"
+         "\tehlo_parse(reply, &backend->ehlo);\n",
+         "\tbackend->has_greeted = reply->code == 250;\n"
+         "\tif (!backend->is_secured)\n"
+         "\t\tehlo_parse(reply, &backend->ehlo);\n"),
+        (BACKEND, "\tbackend->ehlo = (struct ehlo){ 0 };\n"
+         "\tbackend->client.is_pipelining = false;\n",
+         "\tbackend->client.is_pipelining = false;\n")),
+    bug("octets-behind-220", "what stands behind it answers the next EHLO",
+        (BACKEND, "\tif (backend->in.n > backend->used)\n",
+         "\tif (false)\n"),
+        (BACKEND, "\t\tforget_answer(backend);\n"
+         "\t\tin = buf_span(&backend->in);\n",
+         "\t\tif (backend->state == BACKEND_SECURING)\n"
+         "\t\t\treturn NEWS_NONE;\n"
+         "\t\tforget_answer(backend);\n"
+         "\t\tin = buf_span(&backend->in);\n")),
+    bug("no-deadline-for-its-handshake", "a backend that hangs in it stays",
+        (BACKEND, "\tcase BACKEND_STARTTLS:\n\tcase BACKEND_SECURING:\n"
+         "\tcase BACKEND_NAMING:\n",
+         "\tcase BACKEND_STARTTLS:\n\tcase BACKEND_NAMING:\n"),
+        (BACKEND, "\tcase BACKEND_NONE:\n\tcase BACKEND_LOST:\n"
+         "\t\tbreak;\n",
+         "\tcase BACKEND_NONE:\n\tcase BACKEND_LOST:\n"
+         "\tcase BACKEND_SECURING:\n\t\tbreak;\n")),
+    bug("another-2xx-for-the-greeting", "a second banner answers our EHLO",
+        (BACKEND, "\tif (reply_class(reply->code) < 4 && "
+         "reply->code != 250)\n\t\treturn lose(backend, "
+         "EVENT_BACKEND_DOWN,\n", "\tif (false)\n"
+         "\t\treturn lose(backend, EVENT_BACKEND_DOWN,\n")),
+    bug("requiretls-anywhere", "who need not prove its name may keep it safe",
+        (BACKEND, "\tif (conf->tls != CONF_TLS_VERIFY)\n",
+         "\tif (false)\n")),
 
     # What is decided, when nothing goes wrong.
     bug("reject-forgotten", "what should be refused is relayed",
