@@ -48,7 +48,7 @@ world_fault(struct world *world, enum fault fault)
 	if (world->steps < world->troubled_until)
 		luck *= TROUBLE;
 	if (luck == 0 ||
-	    (share == 0 ? world_below(world, 2) == 0
+	    (share == 0 ? world_below(world, 4) == 0
 			: world_below(world, 1000 * share) >= luck))
 		return false;
 	world->troubled_until = world->steps + TROUBLE_STEPS;
