@@ -135,8 +135,8 @@ check_auth(const struct check *check, size_t i)
 	const struct conf_listener *listener = &conf->listeners[i];
 
 	if (!listener->relays_auth ||
-	    (conf->has_one_backend &&
-	     conf->backend_connect == CONNECT_AT_CONNECT))
+	    (conf->backend_connect == CONNECT_AT_CONNECT &&
+	     (conf->has_one_backend || conf->route_count == 0)))
 		return;
 	conf_fault(check->faults, line_of(check, SECTION_LISTEN, i, "auth"),
 		   "listen \"%.*s\" auth: expected one backend for all routes, "

@@ -354,10 +354,10 @@ MUTATIONS = (
          )),
     bug("keywords-kept-over-tls", "what was offered in plain is believed",
         (BACKEND, "\tbackend->has_greeted = reply->code == 250;\n"
-         "\tehlo_parse(reply, &backend->ehlo);\n",
+         "\tnote_offer(backend, reply);\n",
          "\tbackend->has_greeted = reply->code == 250;\n"
          "\tif (!backend->is_secured)\n"
-         "\t\tehlo_parse(reply, &backend->ehlo);\n"),
+         "\t\tnote_offer(backend, reply);\n"),
         (BACKEND, "\tbackend->ehlo = (struct ehlo){ 0 };\n"
          "\tbackend->client.is_pipelining = false;\n",
          "\tbackend->client.is_pipelining = false;\n")),
