@@ -449,6 +449,20 @@ conn_connect(struct conn *conn, const struct ip *ip, uint16_t port)
 }
 
 void
+conn_local(const struct conn *conn, struct ip *ip, uint16_t *port)
+{
+	assert(conn->state == CONN_OPEN);
+	endpoint_local(conn->fd, ip, port);
+}
+
+void
+conn_peer(const struct conn *conn, struct ip *ip, uint16_t *port)
+{
+	assert(conn->state == CONN_OPEN);
+	endpoint_read(&conn->address, ip, port);
+}
+
+void
 conn_want(struct conn *conn, bool is_wanting)
 {
 	conn->is_wanting = is_wanting;

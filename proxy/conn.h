@@ -114,6 +114,11 @@ int conn_connect(struct conn *conn, const struct ip *ip, uint16_t port);
 int conn_connect_as(struct conn *conn, const struct ip *source,
 		    const struct ip *ip, uint16_t port);
 
+/* Of one that connected, while open: our own end and the peer's. IP_NONE where
+ * one is not known. */
+void conn_local(const struct conn *conn, struct ip *ip, uint16_t *port);
+void conn_peer(const struct conn *conn, struct ip *ip, uint16_t *port);
+
 /* Whether octets are wanted from now on. */
 void conn_want(struct conn *conn, bool is_wanting);
 

@@ -262,17 +262,6 @@ sends_header(const struct conf_listener *listener, const struct ip *ip)
 	return false;
 }
 
-/* Where the client connected to; the listener may be bound to any address. */
-static void
-find_local(int fd, struct session_peer *peer)
-{
-	union endpoint local = { 0 };
-	socklen_t length = sizeof(local);
-
-	if (getsockname(fd, &local.any, &length) == 0)
-		endpoint_read(&local, &peer->local_ip, &peer->local_port);
-}
-
 void
 door_open(struct doors *doors, int fd, const struct conf_listener *listener,
 	  const struct ip *ip, uint16_t port)
@@ -282,7 +271,8 @@ door_open(struct doors *doors, int fd, const struct conf_listener *listener,
 				     .port = port };
 	struct door *door;
 
-	find_local(fd, &peer);
+	/* The listener may be bound to any address. */
+	endpoint_local(fd, &peer.local_ip, &peer.local_port);
 	if (!sends_header(listener, ip)) {
 		admit(doors, fd, &peer, SPAN_NONE);
 		return;

@@ -40,6 +40,17 @@ endpoint_read(const union endpoint *endpoint, struct ip *ip, uint16_t *port)
 	}
 }
 
+void
+endpoint_local(int fd, struct ip *ip, uint16_t *port)
+{
+	union endpoint local = { 0 };
+	socklen_t length = sizeof(local);
+
+	if (getsockname(fd, &local.any, &length) != 0)
+		local = (union endpoint){ 0 };
+	endpoint_read(&local, ip, port);
+}
+
 struct span
 endpoint_format(const struct ip *ip, uint16_t port,
 		char text[ENDPOINT_TEXT_MAX])

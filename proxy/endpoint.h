@@ -30,6 +30,10 @@ socklen_t endpoint_make(union endpoint *endpoint, const struct ip *ip,
 void endpoint_read(const union endpoint *endpoint, struct ip *ip,
 		   uint16_t *port);
 
+/* Our own end of a socket: where it is bound, with the port that was chosen
+ * where 0 was asked for. IP_NONE where that is not known. */
+void endpoint_local(int fd, struct ip *ip, uint16_t *port);
+
 /* "192.0.2.1:25" or "[2001:db8::1]:25" with a NUL; its span. */
 struct span endpoint_format(const struct ip *ip, uint16_t port,
 			    char text[ENDPOINT_TEXT_MAX]);

@@ -226,14 +226,3 @@ listeners_close(struct listeners *set)
 	free(set->list);
 	*set = (struct listeners){ NULL, 0 };
 }
-
-void
-listener_address(int fd, struct ip *ip, uint16_t *port)
-{
-	union endpoint address = { 0 };
-	socklen_t length = sizeof(address);
-
-	if (getsockname(fd, &address.any, &length) != 0)
-		address.any.sa_family = AF_UNSPEC;
-	endpoint_read(&address, ip, port);
-}

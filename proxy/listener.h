@@ -42,7 +42,4 @@ void listeners_revert(struct listeners *set);
 /* No connection is queued here any more. */
 void listeners_close(struct listeners *set);
 
-/* What one is bound to, with the port that was chosen where 0 was asked for. */
-void listener_address(int fd, struct ip *ip, uint16_t *port);
-
 #endif

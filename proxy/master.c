@@ -131,8 +131,7 @@ say_listening(const struct generation *generation)
 		uint16_t port;
 		struct ip ip;
 
-		listener_address(generation->resources.listeners[i], &ip,
-				 &port);
+		endpoint_local(generation->resources.listeners[i], &ip, &port);
 		endpoint_format(&ip, port, text);
 		log_printf(EVENT_LISTENING, "address=%s", text);
 	}

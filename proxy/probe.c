@@ -187,25 +187,48 @@ flush(struct probe *probe)
 		conn_send(&probe->conn, &probe->out);
 }
 
-static void
-on_connected(struct conn *conn)
+/* The connection's own ends: the probe stands for nobody else. */
+static struct proxyhdr
+own_header(const struct conn *conn)
 {
-	struct probe *probe = OWNER(conn, struct probe, conn);
-	const struct proxyhdr header = { .is_local = true };
+	struct proxyhdr header = { .is_local = false };
 
-	/* The connect's time lasts until the banner is there. */
-	probe->state = PROBE_BANNER;
+	conn_local(conn, &header.source, &header.source_port);
+	conn_peer(conn, &header.destination, &header.destination_port);
+	return header;
+}
+
+static bool
+add_proxy_header(struct probe *probe)
+{
+	static const struct proxyhdr local = { .is_local = true };
+	struct proxyhdr own;
+
 	switch (probe->backend->identity) {
 	case IDENTITY_NONE:
 	case IDENTITY_XCLIENT:
 	case IDENTITY_TRANSPARENT:
 		break;
 	case IDENTITY_PROXY_V1:
-		proxyhdr_format_v1(&header, &probe->out);
-		break;
+		/* Not UNKNOWN, which Haraka takes for no header at all. */
+		own = own_header(&probe->conn);
+		return proxyhdr_format_v1(&own, &probe->out);
 	case IDENTITY_PROXY_V2:
-		proxyhdr_format_v2(&header, &probe->out);
-		break;
+		return proxyhdr_format_v2(&local, &probe->out);
+	}
+	return true;
+}
+
+static void
+on_connected(struct conn *conn)
+{
+	struct probe *probe = OWNER(conn, struct probe, conn);
+
+	/* The connect's time lasts until the banner is there. */
+	probe->state = PROBE_BANNER;
+	if (!add_proxy_header(probe)) {
+		fail(probe, "no PROXY header can be written for it");
+		return;
 	}
 	flush(probe);
 	conn_want(conn, true);

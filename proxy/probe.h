@@ -12,8 +12,9 @@
  * Where the connection of a session would be put under TLS, so is the probe's:
  * what is offered then counts. One that must be and cannot offers nothing.
  *
- * A backend that wants a PROXY header gets one without addresses (LOCAL or
- * UNKNOWN): the probe is the gate's own.
+ * A backend that wants a PROXY header gets one that says the probe is the
+ * gate's own: LOCAL in version 2; the addresses of this very connection in
+ * version 1, whose UNKNOWN is not understood by every server (Haraka).
  */
 #ifndef PROXY_PROBE_H
 #define PROXY_PROBE_H

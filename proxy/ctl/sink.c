@@ -242,8 +242,8 @@ listen_on(struct sink *sink, const char *text)
 		return EX_UNAVAILABLE;
 	}
 	buf_fini(&faults);
-	listener_address(sink->listener, &listener.endpoint.ip,
-			 &listener.endpoint.port);
+	endpoint_local(sink->listener, &listener.endpoint.ip,
+		       &listener.endpoint.port);
 	endpoint_format(&listener.endpoint.ip, listener.endpoint.port, name);
 	fprintf(stderr, "sink: listening on %s\n", name);
 	return EX_OK;

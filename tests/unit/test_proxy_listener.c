@@ -2,6 +2,8 @@
 /* Listening sockets, and which of them a reload takes over. */
 #include "proxy/listener.h"
 
+#include "proxy/endpoint.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -142,7 +144,7 @@ what_was_opened_in_vain_is_closed(void **state)
 	assert_true(is_open(kept));
 	assert_false(is_open(scene.fds[1]));
 	assert_int_equal(scene.set.count, 1);
-	listener_address(kept, &ip, &busy);
+	endpoint_local(kept, &ip, &busy);
 	assert_int_equal(busy, ports[0]);
 	scene_end(&scene);
 	close(taken);
