@@ -3,10 +3,42 @@
 
 #include "smtp/address.h"
 
+#include <assert.h>
+#include <stdio.h>
+
 #define DAY_SECONDS 86400
 
 /* Of what is one word of a line. */
 #define WORD_MAX 320
+
+/* RFC 5322 2.1.1: a line should have no more, where it can be folded. */
+#define LINE_WIDTH 78
+
+/* The longest address literal, and its NUL. */
+#define LITERAL_MAX (IP_TEXT_MAX + 7)
+
+/* "Sat, 21 Nov 2026 12:00:00 +0000" */
+#define DATE_OCTETS 31
+
+/* What goes before a word of n octets: a space, or a new line where the word
+ * would not fit in this one. */
+static void
+append_gap(size_t n, struct buf *buf)
+{
+	size_t width = 0;
+
+	while (width < buf->n && buf->p[buf->n - 1 - width] != '\n')
+		width++;
+	buf_append(buf, width + 1 + n > LINE_WIDTH ? SPAN_LIT("\r\n\t")
+						   : SPAN_LIT(" "));
+}
+
+static void
+append_word(struct span word, struct buf *buf)
+{
+	append_gap(word.n, buf);
+	buf_append(buf, word);
+}
 
 /* The calendar of a day, counted from 1970-01-01. */
 struct date {
@@ -78,15 +110,18 @@ is_literal(struct span word)
 	return ip_parse(inner, &ip);
 }
 
-static void
-append_literal(const struct ip *ip, struct buf *buf)
+/* As RFC 5321 4.1.3 writes it. */
+static struct span
+literal_format(const struct ip *ip, char literal[LITERAL_MAX])
 {
 	char text[IP_TEXT_MAX];
+	int n;
 
-	buf_append(buf,
-		   ip->family == IP_V6 ? SPAN_LIT("[IPv6:") : SPAN_LIT("["));
-	buf_append(buf, ip_format(ip, text));
-	buf_append(buf, SPAN_LIT("]"));
+	ip_format(ip, text);
+	n = snprintf(literal, LITERAL_MAX, "[%s%s]",
+		     ip->family == IP_V6 ? "IPv6:" : "", text);
+	assert(n > 0 && n < LITERAL_MAX);
+	return span_make(literal, (size_t)n);
 }
 
 /* In a comment: what could end it, or continue it, becomes '?'. */
@@ -102,6 +137,20 @@ append_comment(struct span text, struct buf *buf)
 	}
 }
 
+/* "(name [address])": what we know of the client by ourselves. */
+static void
+append_client(const struct received *received, struct span literal,
+	      struct buf *buf)
+{
+	buf_append(buf, SPAN_LIT("\r\n\t("));
+	if (is_printable(received->name, false)) {
+		append_comment(received->name, buf);
+		append_gap(literal.n + 1, buf);
+	}
+	buf_append(buf, literal);
+	buf_append(buf, SPAN_LIT(")"));
+}
+
 static void
 append_from(const struct received *received, struct buf *buf)
 {
@@ -109,28 +158,39 @@ append_from(const struct received *received, struct buf *buf)
 		       (address_is_domain(received->helo) ||
 			is_literal(received->helo));
 	bool is_known = received->ip.family != IP_NONE;
+	char text[LITERAL_MAX];
+	struct span literal = SPAN_LIT("unknown");
 
-	buf_append(buf, SPAN_LIT("Received: from "));
-	if (is_name)
-		buf_append(buf, received->helo);
-	else if (is_known)
-		append_literal(&received->ip, buf);
-	else
-		buf_append(buf, SPAN_LIT("unknown"));
+	if (is_known)
+		literal = literal_format(&received->ip, text);
+	buf_append(buf, SPAN_LIT("Received: from"));
+	append_word(is_name ? received->helo : literal, buf);
 	if (!is_name && received->helo.n > 0) {
-		buf_append(buf, SPAN_LIT(" (HELO "));
+		append_gap(SPAN_LIT("(HELO )").n + received->helo.n, buf);
+		buf_append(buf, SPAN_LIT("(HELO "));
 		append_comment(received->helo, buf);
 		buf_append(buf, SPAN_LIT(")"));
 	}
-	if (!is_known)
+	if (is_known)
+		append_client(received, literal, buf);
+}
+
+static void
+append_protocol(const struct received *received, bool has_tls, struct buf *buf)
+{
+	append_gap(SPAN_LIT("with UTF8SMTPSA").n, buf);
+	buf_append(buf, SPAN_LIT("with "));
+	/* Without EHLO there are no words for more. */
+	if (!received->is_extended) {
+		buf_append(buf, SPAN_LIT("SMTP"));
 		return;
-	buf_append(buf, SPAN_LIT("\r\n\t("));
-	if (is_printable(received->name, false)) {
-		append_comment(received->name, buf);
-		buf_append(buf, SPAN_LIT(" "));
 	}
-	append_literal(&received->ip, buf);
-	buf_append(buf, SPAN_LIT(")"));
+	buf_append(buf, received->is_utf8 ? SPAN_LIT("UTF8SMTP")
+					  : SPAN_LIT("ESMTP"));
+	if (has_tls)
+		buf_append(buf, SPAN_LIT("S"));
+	if (received->is_authenticated)
+		buf_append(buf, SPAN_LIT("A"));
 }
 
 static void
@@ -138,19 +198,10 @@ append_with(const struct received *received, struct buf *buf)
 {
 	bool has_tls = received->tls != NULL && received->tls->version != NULL;
 
-	buf_append(buf, SPAN_LIT("\r\n\tby "));
-	buf_append(buf, received->gate);
-	buf_append(buf, SPAN_LIT(" (dmarcgate) with "));
-	/* Without EHLO there are no words for more. */
-	if (!received->is_extended) {
-		buf_append(buf, SPAN_LIT("SMTP"));
-	} else {
-		buf_append(buf, received->is_utf8 ? SPAN_LIT("UTF8SMTP")
-						  : SPAN_LIT("ESMTP"));
-		buf_append(buf, has_tls ? SPAN_LIT("S") : SPAN_LIT(""));
-		buf_append(buf, received->is_authenticated ? SPAN_LIT("A")
-							   : SPAN_LIT(""));
-	}
+	buf_append(buf, SPAN_LIT("\r\n\tby"));
+	append_word(received->gate, buf);
+	append_word(SPAN_LIT("(dmarcgate)"), buf);
+	append_protocol(received, has_tls, buf);
 	if (has_tls)
 		buf_printf(buf, "\r\n\t(using %s with cipher %s (%u bits))",
 			   received->tls->version, received->tls->cipher,
@@ -178,11 +229,14 @@ received_format(const struct received *received, struct buf *buf)
 	buf_append(buf, received->id);
 	if (is_printable(received->recipient, received->is_utf8) &&
 	    is_plain(received->recipient)) {
-		buf_append(buf, SPAN_LIT("\r\n\tfor <"));
+		buf_append(buf, SPAN_LIT("\r\n\tfor"));
+		append_gap(received->recipient.n + SPAN_LIT("<>;").n, buf);
+		buf_append(buf, SPAN_LIT("<"));
 		buf_append(buf, received->recipient);
 		buf_append(buf, SPAN_LIT(">"));
 	}
-	buf_append(buf, SPAN_LIT("; "));
+	buf_append(buf, SPAN_LIT(";"));
+	append_gap(DATE_OCTETS, buf);
 	append_date(received->wall_us, buf);
 	return buf_append(buf, SPAN_LIT("\r\n"));
 }

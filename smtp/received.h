@@ -30,9 +30,9 @@ struct received {
 	uint64_t wall_us;      /* since the epoch */
 };
 
-/* Append the field, folded, with its final CR LF: no line is longer than 998
- * octets, and none holds anything but printable ASCII, or, of an SMTPUTF8
- * mail, UTF-8. False if buf is full. */
+/* Append the field, folded, with its final CR LF: a line is longer than 78
+ * octets only where one word is, never than 998, and none holds anything but
+ * printable ASCII, or, of an SMTPUTF8 mail, UTF-8. False if buf is full. */
 bool received_format(const struct received *received, struct buf *buf);
 
 #endif

@@ -135,6 +135,56 @@ a_name_that_is_none_is_said_in_a_comment(void **state)
 	}
 }
 
+/* Octets of a span in front of a domain, or behind a local part. */
+static struct span
+labels(uint8_t *octets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		octets[i] = i % 50 == 49 && i + 1 < n ? '.' : 'a';
+	return span_make(octets, n);
+}
+
+/* RFC 5322 2.1.1: folded at 78, but within a word. */
+static void
+long_words_have_lines_of_their_own(void **state)
+{
+	static const struct tlsinfo tls = {
+		.version = "TLSv1.2",
+		.cipher = "ECDHE-ECDSA-CHACHA20-POLY1305",
+		.bits = 256,
+	};
+	uint8_t octets[4][255];
+
+	(void)state;
+	for (size_t n = 1; n <= sizeof(octets[0]); n++) {
+		struct received received = ordinary();
+		struct buf buf;
+
+		received.helo = labels(octets[0], n);
+		received.name = labels(octets[1], n);
+		received.gate = labels(octets[2], n);
+		received.recipient = labels(octets[3], n);
+		received.tls = &tls;
+		ip_parse(SPAN_LIT("2001:db8:1111:2222:3333:4444:5555:6666"),
+			 &received.ip);
+		if (n % 2)
+			octets[0][n / 2] = '(';
+		buf_init(&buf, 4096);
+		assert_true(received_format(&received, &buf));
+		for (size_t i = 0, start = 0; i < buf.n; i++) {
+			struct span line;
+
+			if (buf.p[i] != '\r')
+				continue;
+			line = span_make(buf.p + start, i - start);
+			if (line.n > 78) /* a tab, a word and its brackets */
+				assert_true(line.n <= n + 9);
+			start = i + 2;
+		}
+		buf_fini(&buf);
+	}
+}
+
 static void
 every_day_has_its_date(void **state)
 {
@@ -225,6 +275,7 @@ main(void)
 		cmocka_unit_test(a_field_says_who_came_and_how),
 		cmocka_unit_test(the_protocol_has_its_registered_name),
 		cmocka_unit_test(a_name_that_is_none_is_said_in_a_comment),
+		cmocka_unit_test(long_words_have_lines_of_their_own),
 		cmocka_unit_test(every_day_has_its_date),
 		cmocka_unit_test(nothing_gets_out_of_the_field),
 	};
