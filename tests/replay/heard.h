@@ -17,7 +17,7 @@ struct heard {
 	struct buf octets;
 	struct {
 		size_t at;
-		char text[64];
+		char text[128];
 	} marks[HEARD_MARKS_MAX];
 	size_t mark_count;
 	/* What the script has seen of it. */

@@ -16,6 +16,7 @@
  *     B: b:                    the backend
  *     D: d:                    the second backend, of a diversion
  *     b: [connect ADDRESS]     a connection is opened to it
+ *     b: [connect ADDRESS from IP]   … and from the client's address
  *     b: [close]  b: [abort]   … closed after what was sent, or at once
  *     b: [tls]                 TLS begins, behind what was said so far
  *     b: ...                   it hears anything, until the next b: line

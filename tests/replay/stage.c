@@ -115,14 +115,21 @@ finish_connect(struct stage *stage, enum session_side side)
 {
 	struct party *party = &stage->party[side];
 
+	int error = 0;
+
 	party->is_connecting = false;
-	if (party->refusals > 0) {
+	if (party->is_foreign) {
+		error = -EPERM;
+	} else if (party->refusals > 0) {
 		party->refusals--;
+		error = -ECONNREFUSED;
+	}
+	if (error != 0) {
 		party->has_ended = true;
 		stage_give(stage,
 			   (struct session_event){ .kind = SESSION_CLOSED,
 						   .side = side,
-						   .error = -ECONNREFUSED });
+						   .error = error });
 		return;
 	}
 	party->is_up = true;

@@ -64,6 +64,7 @@ struct party {
 	bool is_stalled;           /* it does not read: no SESSION_SENT */
 	unsigned refusals;         /* connects that will fail */
 	bool is_hanging;           /* connects are not answered */
+	bool is_foreign; /* the client's address is none to come from */
 	/* The dialogue as a bystander follows it. */
 	struct letter letter;
 	struct buf reply;    /* the line being said or heard */

@@ -115,13 +115,45 @@ stage_disconnect(struct stage *stage, enum session_side side, const char *how)
 	buf_reset(&party->command);
 }
 
+/* "ADDRESS", or "ADDRESS from IP" where it is the client's that is come from.
+ */
+static void
+mark_connect(struct stage *stage, const struct session_action *action,
+	     struct span address)
+{
+	char ip[IP_TEXT_MAX];
+	struct buf detail;
+
+	buf_init(&detail, 200);
+	buf_append(&detail, address);
+	if (action->is_as_client) {
+		ip_format(&action->source, ip);
+		buf_printf(&detail, " from %s", ip);
+	}
+	mark(stage, action->side, "connect", buf_span(&detail));
+	buf_fini(&detail);
+}
+
+/* As the kernel has it, nobody hears of a connect from another family. */
+static bool
+can_come(const struct stage *stage, const struct session_action *action,
+	 const struct conf_endpoint *address)
+{
+	const struct ip *to = address->ip.family == IP_NONE
+				      ? &stage->peer.local_ip
+				      : &address->ip;
+
+	return !action->is_as_client || (action->source.family != IP_NONE &&
+					 action->source.family == to->family);
+}
+
 static void
 connect_party(struct stage *stage, const struct session_action *action)
 {
 	struct party *party = &stage->party[action->side];
-	struct span text = stage->props.conf->backends[action->backend]
-				   .addresses[action->address]
-				   .text;
+	const struct conf_endpoint *address =
+		&stage->props.conf->backends[action->backend]
+			 .addresses[action->address];
 
 	if (action->side == SIDE_CLIENT || party->is_open) {
 		stage_fail(stage, "%c is connected a second time",
@@ -136,7 +168,9 @@ connect_party(struct stage *stage, const struct session_action *action)
 	party->backend = action->backend;
 	party->address = action->address;
 	party->connections++;
-	mark(stage, action->side, "connect", text);
+	party->is_foreign = !can_come(stage, action, address);
+	if (!party->is_foreign)
+		mark_connect(stage, action, address->text);
 }
 
 /* What is in the output goes out in plain; then nothing may until TLS stands.

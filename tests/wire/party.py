@@ -2,8 +2,9 @@
 """The parties of a script, as sockets.
 
 A party may have several connections, one after the other. What it hears of
-each is: the mark [connect ADDRESS] where it was connected to, octets, and the
-mark [close] or [abort].
+each is: the mark [connect ADDRESS] where it was connected to, or [connect
+ADDRESS from IP] where it came from an address that is not loopback's, octets,
+and the mark [close] or [abort].
 
 What TCP shows of an end: an RST can only be an abort. A FIN may be either, but
 a connection that was closed in order still takes octets, and one that was
@@ -13,6 +14,7 @@ party has closed its own half there is no way to tell, and both will do.
 """
 
 import ctypes
+import ipaddress
 import re
 import select
 import socket
@@ -48,9 +50,10 @@ def family_of(host):
 class Connection:
     """One connection of a party."""
 
-    def __init__(self, sock, address=None):
+    def __init__(self, sock, address=None, origin=None):
         self.sock = sock          # None: one that was never made
         self.address = address    # that it was made to; None: we made it
+        self.origin = origin      # where it came from, if it tells anything
         self.is_connect_new = address is not None
         self.heard = bytearray()
         self.unsaid = bytearray()
@@ -187,7 +190,10 @@ class Party:
         if connection is None:
             return None
         if connection.is_connect_new:
-            return "mark", f"[connect {connection.address}]".encode()
+            origin = connection.origin
+            return "mark", (f"[connect {connection.address}"
+                            + (f" from {origin}" if origin else "")
+                            + "]").encode()
         end = connection.heard.find(b"\r\n")
         if end >= 0:
             return "line", bytes(connection.heard[:end])
@@ -270,10 +276,14 @@ class Listener:
         if self.sock is None:
             return None
         try:
-            sock, _ = self.sock.accept()
+            sock, (origin, *_) = self.sock.accept()
         except BlockingIOError:
             return None
-        return Connection(sock, self.address)
+        # A connect without a bind comes from loopback, or from the very
+        # address that it goes to.
+        is_bound = (not ipaddress.ip_address(origin).is_loopback
+                    and origin != parse_endpoint(self.address)[0])
+        return Connection(sock, self.address, origin if is_bound else None)
 
 
 class Knocks:

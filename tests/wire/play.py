@@ -91,11 +91,9 @@ class Play:
                     self.script.conf)]
 
     def _make_listeners(self):
-        diverted = {line.text for line in self.script.lines
-                    if line.side == "d" and line.text[:9] == b"[connect "}
+        diverted = self._connects("d", self.script.lines)
         return [Listener(address, self.parties[
-                    "d" if f"[connect {address}]".encode() in diverted
-                    else "b"])
+                    "d" if address in diverted else "b"])
                 for _, addresses in self._backends() for address in addresses]
 
     def _keywords(self, address):
@@ -454,9 +452,7 @@ class Play:
         at = self.script.lines.index(self.line)
         refused = [line for line in self.script.lines[:at]
                    if line.text == self.line.text]
-        connects = [line.text.decode()[9:-1] for line in self.script.lines[at:]
-                    if line.side == party.letter
-                    and line.text.startswith(b"[connect ")]
+        connects = self._connects(party.letter, self.script.lines[at:])
         # Of several "refuses" in a row each is about one connect.
         before = self.script.lines[at - len(refused):at]
         skipped = len(refused) if before == refused and refused else 0
@@ -466,6 +462,13 @@ class Play:
             return listeners[0]
         return next(each for each in listeners
                     if each.address == connects[skipped])
+
+    @staticmethod
+    def _connects(letter, lines):
+        """The addresses of a party that are connected to, in order."""
+        return [line.text.decode()[:-1].split(" ")[1] for line in lines
+                if line.side == letter
+                and line.text.startswith(b"[connect ")]
 
     def _hang_up(self, party, is_reset):
         self._need_client()
