@@ -189,6 +189,8 @@ run_keeper(struct generation *generation)
 
 	prctl(PR_SET_NAME, "dmarcgate-keep", 0, 0, 0);
 	tickets_forget(generation->resources.keyring.tickets);
+	/* It connects to nobody. */
+	generation->resources.privilege.keeps_raw = false;
 	if (!leave(generation))
 		return EXIT_FAILURE;
 	close_ready(generation, 1);
