@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fixtures of the tests on real peers."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from tests.e2e.parts import PartsMissing  # noqa: E402
 from tests.e2e.process import scratch  # noqa: E402
+from tests.e2e.rights import no_namespaces  # noqa: E402
 from tests.peers import backends, packages  # noqa: E402
 from tests.peers.certificate import Certificate  # noqa: E402
 from tests.peers.matrix import start_all  # noqa: E402
@@ -28,8 +28,8 @@ def pytest_sessionstart():
 @pytest.fixture(scope="session")
 def network():
     """The three hosts."""
-    if os.geteuid() != 0:
-        pytest.skip("only root makes network namespaces")
+    if no_namespaces():
+        pytest.skip(no_namespaces())
     made = Network(scratch("network"))
     yield made
     made.stop()

@@ -9,11 +9,12 @@ proxy.conf has them, in a network namespace that has nothing else in it. See
 play.py for how; in-process-only for which scripts are not played, and why.
 """
 
-import os
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.rights import no_namespaces
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = sorted((HERE.parent / "replay").glob("*.replay"))
@@ -42,8 +43,8 @@ PLAYED = [path for path in SCRIPTS if path.stem not in ABSENT]
 
 @pytest.mark.parametrize("path", PLAYED, ids=lambda path: path.stem)
 def test_on_the_wire(path, request):
-    if os.geteuid() != 0:
-        pytest.skip("only root makes network namespaces")
+    if no_namespaces():
+        pytest.skip(no_namespaces())
     fault, log = request.getfixturevalue("stage").outcome(path)
     assert fault is None, f"{fault}\n{log}"
     if path.stem in BACKENDS_NAMED:
