@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A backend that takes whatever RFC 3030 allows, and keeps it octet for octet.
 
-    lenient.py ADDRESS FOLDER CERTIFICATE KEY
+    lenient.py ADDRESS[,ADDRESS] FOLDER CERTIFICATE KEY
 
 Port 2541 wants a PROXY header, 2543 none. Of each message it writes
 FOLDER/N.eml, and prints a line of JSON: who sent it, and from what address.
 """
 
 import asyncio
+import ipaddress
 import itertools
 import json
 import os
@@ -17,7 +18,8 @@ import struct
 import sys
 from pathlib import Path
 
-ADDRESS, FOLDER, CERTIFICATE, KEY = sys.argv[1:]
+ADDRESSES = sys.argv[1].split(",")
+FOLDER, CERTIFICATE, KEY = sys.argv[2:]
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 KEYWORDS = ("PIPELINING", "SIZE 60000000", "8BITMIME", "SMTPUTF8", "CHUNKING",
             "BINARYMIME", "ENHANCEDSTATUSCODES")
@@ -25,12 +27,15 @@ numbers = itertools.count(1)
 
 
 async def client_by_proxy(reader):
-    """The client's address, from a PROXY header of either version."""
+    """The client's address, from a PROXY header of either version; None: it
+    is whoever has connected."""
     start = await reader.readexactly(12)
     if start == V2_SIGNATURE:
         _, _, size = struct.unpack("!BBH", await reader.readexactly(4))
         rest = await reader.readexactly(size)
-        return ".".join(map(str, rest[:4]))
+        if size == 0:
+            return None  # LOCAL
+        return str(ipaddress.ip_address(rest[:(size - 4) // 2]))
     return (start + await reader.readline()).split()[2].decode()
 
 
@@ -50,7 +55,8 @@ class Session:
     async def run(self):
         try:
             if self.is_behind_proxy:
-                self.client = await client_by_proxy(self.reader)
+                self.client = (await client_by_proxy(self.reader)
+                               or self.client)
             self.say("220 lenient.example ESMTP")
             while line := await self.reader.readline():
                 verb = re.split(rb"[ \r\n:]", line)[0].upper().decode()
@@ -131,7 +137,8 @@ async def serve(port, is_behind_proxy):
     async def session(reader, writer):
         await Session(reader, writer, is_behind_proxy).run()
 
-    server = await asyncio.start_server(session, ADDRESS, port, limit=1 << 26)
+    server = await asyncio.start_server(session, ADDRESSES, port,
+                                        limit=1 << 26)
     await server.serve_forever()
 
 

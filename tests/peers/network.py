@@ -3,6 +3,8 @@
 
     client 10.99.1.2 --- 10.99.1.1 gate 10.99.2.1 --- 10.99.2.2 backend
 
+and the same as 2001:db8:99:1::2 and so on.
+
 None of them has a way to this machine's own network. The gate's forwards
 nothing: whatever comes to it, for whatever address, is for a socket of its
 own, or for nobody. So what the client sends to the backend's address, and the
@@ -19,6 +21,8 @@ from tests.e2e.process import Process
 
 CLIENT, BACKEND = "10.99.1.2", "10.99.2.2"
 GATE_OUTSIDE, GATE_INSIDE = "10.99.1.1", "10.99.2.1"
+CLIENT6, BACKEND6 = "2001:db8:99:1::2", "2001:db8:99:2::2"
+GATE_OUTSIDE6, GATE_INSIDE6 = "2001:db8:99:1::1", "2001:db8:99:2::1"
 HOSTS = ("client", "gate", "backend")
 CLONE_NEWNET = 0x40000000
 SECONDS_MAX = 20
@@ -61,17 +65,25 @@ class Network:
                  f"peer name eth0 netns {backend}\n")
         self._ip("client", "link set lo up\nlink set eth0 up\n"
                  f"addr add {CLIENT}/24 dev eth0\n"
+                 f"addr add {CLIENT6}/64 dev eth0 nodad\n"
                  f"route add default via {GATE_OUTSIDE}\n")
         self._ip("backend", "link set lo up\nlink set eth0 up\n"
                  f"addr add {BACKEND}/24 dev eth0\n"
+                 f"addr add {BACKEND6}/64 dev eth0 nodad\n"
                  f"route add default via {GATE_INSIDE}\n")
         self._ip("gate", "link set lo up\nlink set outside up\n"
                  f"link set inside up\naddr add {GATE_OUTSIDE}/24 dev outside\n"
+                 f"addr add {GATE_OUTSIDE6}/64 dev outside nodad\n"
+                 f"addr add {GATE_INSIDE6}/64 dev inside nodad\n"
                  f"addr add {GATE_INSIDE}/24 dev inside\n{GATE_ROUTES}")
+        # Only now: a way leads through an interface that is up on both sides.
+        self._ip("client", f"route add default via {GATE_OUTSIDE6}\n", "-6")
+        self._ip("backend", f"route add default via {GATE_INSIDE6}\n", "-6")
+        self._ip("gate", GATE_ROUTES.replace("0.0.0.0/0", "::/0"), "-6")
 
-    def _ip(self, host, commands):
+    def _ip(self, host, commands, *options):
         prefix = [] if host is None else self.on(host)
-        subprocess.run([*prefix, "ip", "-batch", "-"], input=commands,
+        subprocess.run([*prefix, "ip", *options, "-batch", "-"], input=commands,
                        text=True, check=True, timeout=SECONDS_MAX)
 
     def on(self, host):
