@@ -269,6 +269,8 @@ ETC = $(DESTDIR)$(SYSCONFDIR)/dmarcgate
 MADE_MANUALS = $(patsubst %.in,$(BUILD)/%,$(wildcard conf/*.[1-8].in))
 MANUALS = $(wildcard conf/*.[1-8]) $(MADE_MANUALS)
 UNIT_FILES = $(wildcard contrib/systemd/*.service)
+# As they lie below contrib.
+EXAMPLES = $(wildcard contrib/mta/README.md contrib/mta/*/* contrib/nftables/*)
 
 manuals: $(MADE_MANUALS)
 $(BUILD)/conf/%: conf/%.in conf/fill $(BUILD)/dmarcgatectl
@@ -281,6 +283,8 @@ install: all manuals ## install below DESTDIR and PREFIX; keeps proxy.conf
 		$(MAN)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
 	install -d $(DOC) $(UNIT_DIR) $(ETC)
 	install -m 644 LICENSE $(wildcard README.md conf/*.conf) $(DOC)
+	$(foreach e,$(EXAMPLES),install -D -m 644 $(e) \
+		$(DOC)/$(patsubst contrib/%,%,$(e)) &&) :
 	$(foreach u,$(UNIT_FILES),sed 's,@SBINDIR@,$(PREFIX)/sbin,g; \
 		s,@SYSCONFDIR@,$(SYSCONFDIR),g' $(u) \
 		>$(UNIT_DIR)/$(notdir $(u)) &&) :

@@ -2,7 +2,8 @@
 """The mail servers behind the gate, each on the host "backend".
 
 Each delivers whatever is for backend.example into one folder and logs who sent
-it. What they share is Backend; what is a fact of the server is its own:
+it. What of its configuration concerns the gate is that of contrib/mta. What
+they share is Backend; what is a fact of the server is its own:
 
     services   {identity: port}: how it can be told of the client
     added      names of the fields that it puts on top, topmost first
@@ -22,8 +23,8 @@ from pathlib import Path
 from tests.e2e.parts import POSTFIX_SERVICES
 from tests.e2e.process import ROOT, Process, scratch
 from tests.e2e.smtp import Client
-from tests.peers import packages
-from tests.peers.network import BACKEND, GATE_INSIDE
+from tests.peers import packages, snippets
+from tests.peers.network import BACKEND, BACKEND6, GATE_INSIDE
 
 AS_INSTALLED = ROOT / "tests" / "peers" / "as-installed"
 SECONDS_MAX = 30
@@ -151,7 +152,6 @@ maillog_file_prefixes = {home}
 myhostname = {hostname}
 mydestination =
 inet_interfaces = all
-inet_protocols = ipv4
 alias_maps =
 alias_database =
 local_recipient_maps =
@@ -164,8 +164,6 @@ virtual_gid_maps = static:{vmail}
 virtual_mailbox_limit = 0
 message_size_limit = 60000000
 smtpd_peername_lookup = no
-smtpd_client_connection_count_limit = 0
-smtpd_client_connection_rate_limit = 0
 smtputf8_enable = yes
 queue_minfree = 0
 default_process_limit = 50
@@ -183,19 +181,19 @@ class Postfix(Backend):
 
     def main(self):
         """Lines of main.cf that are its own."""
-        return (f"smtpd_authorized_xclient_hosts =\n"
-                f"mynetworks = 127.0.0.0/8\n"
+        return (snippets.read("postfix/main.cf")
+                + f"mynetworks = 127.0.0.0/8\n"
                 f"smtpd_tls_security_level = may\n"
                 f"smtpd_tls_cert_file = {self.chain}\n"
                 f"smtpd_tls_key_file = {self.key}\n")
 
     def master(self):
         """Lines of master.cf that are its own."""
-        return (f"2501 inet n - n - - smtpd\n"
-                f"  -o smtpd_authorized_xclient_hosts={GATE_INSIDE}\n"
-                f"2502 inet n - n - - smtpd\n"
-                f"  -o smtpd_upstream_proxy_protocol=haproxy\n"
-                f"2503 inet n - n - - smtpd\n")
+        return snippets.adapted(
+            "postfix/master.cf", ("127.0.0.1:10025", "2501"),
+            ("127.0.0.1:10026", "2502"), ("127.0.0.1:10027", "2504"),
+            ("xclient_hosts=127.0.0.1", f"xclient_hosts={GATE_INSIDE}")
+        ) + "2503 inet n - n - - smtpd\n"
 
     def lay_out(self):
         self._write("etc/postfix/main.cf", POSTFIX_MAIN.format(
@@ -236,12 +234,9 @@ primary_hostname = {hostname}
 spool_directory = /var/spool/exim4
 log_file_path = {home}/log/%slog
 keep_environment =
-daemon_smtp_ports = {ports}
-local_interfaces = 0.0.0.0
 host_lookup =
 rfc1413_query_timeout = 0s
 deliver_drop_privilege = true
-smtp_accept_max = 100
 smtp_accept_max_per_connection = 10000
 smtp_accept_queue_per_connection = 0
 check_spool_space = 0
@@ -267,12 +262,6 @@ class Exim(Backend):
     services = {"proxy-v1": 2511, "proxy-v2": 2511, "transparent": 2513}
     added = ("Received",)
     hostname = "mx.backend.example"
-    main = """\
-hosts_proxy = ${{if eq{{$received_port}}{{2511}}{{*}}{{:}}}}
-tls_advertise_hosts = *
-tls_certificate = {self.chain}
-tls_privatekey = {self.key}
-"""
     routers = """\
 all:
   driver = accept
@@ -287,15 +276,22 @@ maildir:
 
     authenticators = ""
 
+    def main(self):
+        """Lines of the main section that are its own."""
+        return snippets.adapted(
+            "exim/exim.conf",
+            ("127.0.0.1.10025", "<; 0.0.0.0.2511 ; 0.0.0.0.2513 ; ::0.2513"),
+            ("{10025}{127.0.0.1}", f"{{2511}}{{{GATE_INSIDE}}}")
+        ) + (f"tls_advertise_hosts = *\ntls_certificate = {self.chain}\n"
+             f"tls_privatekey = {self.key}\n")
+
     def lay_out(self):
         for path in self.spool, self.key:
             os.chown(path, packages.EXIM, packages.EXIM)
         self._own("log", packages.EXIM)
-        ports = sorted(set(map(str, self.services.values())))
         self._write("etc/exim4/exim4.conf", EXIM_CONF.format(
-            home=self.home, hostname=self.hostname, ports=" : ".join(ports),
-            main=self.main.format(self=self), routers=self.routers,
-            transports=self.transports.format(self=self),
+            home=self.home, hostname=self.hostname, main=self.main(),
+            routers=self.routers, transports=self.transports.format(self=self),
             authenticators=self.authenticators))
         self._write("begin", "\n".join((
             "#!/bin/sh", "set -e",
@@ -320,8 +316,9 @@ maildir:
 OPENSMTPD_CONF = """\
 pki gate cert "{self.chain}"
 pki gate key "{self.key}"
-listen on 0.0.0.0 port 2521 tls pki gate hostname mx.backend.example proxy-v2
+{gate}
 listen on 0.0.0.0 port 2523 tls pki gate hostname mx.backend.example
+listen on :: port 2523 tls pki gate hostname mx.backend.example
 table users {{ "@" = vmail }}
 action "in" maildir "{self.spool}" virtual <users>
 match from any for domain "backend.example" action "in"
@@ -338,37 +335,34 @@ class OpenSmtpd(Backend):
     added = ("Return-Path", "Delivered-To", "Received")
 
     def lay_out(self):
-        self._write("etc/smtpd.conf", OPENSMTPD_CONF.format(self=self))
+        gate = snippets.adapted(
+            "opensmtpd/smtpd.conf", ("127.0.0.1 port 10025",
+                                     "0.0.0.0 port 2521 tls pki gate hostname "
+                                     "mx.backend.example"))
+        self._write("etc/smtpd.conf", OPENSMTPD_CONF.format(self=self,
+                                                            gate=gate))
 
     def command(self):
         return self.jailed(["/usr/sbin/smtpd", "-d"])
 
     def clients_of(self, sender):
         return by_session(
-            self.log(), r"^(\w+) smtp connected address=(\S+)",
+            self.log(), r"^(\w+) smtp connected address=\[?([^\s\]]+)",
             r"^(\w+) smtp envelope evpid=\w+ from=<([^>]*)>"
         ).get(sender, set())
 
 
 # --- Haraka -------------------------------------------------------------------
 
-# Haraka breaks lines longer than it likes, unless told that RFC 5321's 1000
-# octets are well; and renames an Authentication-Results that it finds.
+# Beside what is for the gate.
 HARAKA_FILES = {
-    "smtp.ini": "listen={address}:{port}\nnodes=0\n",
-    "connection.ini": "[main]\nsmtputf8=true\n"
-                      "[haproxy]\nhosts[]={proxy}\n"
-                      "[headers]\nclean_auth_results=false\n"
-                      "[max]\nbytes=60000000\ndata_line_length=1000\n"
-                      "[message]\nhelo=ready\nclose=bye\n"
-                      "[uuid]\nbanner_chars=6\n",
     "tls.ini": "key={key}\ncert={chain}\n",
-    "plugins": "xclient\ntls\nrcpt_to.in_host_list\nqueue/test\n",
-    "xclient.hosts": "{gate}\n",
     "host_list": "backend.example\n",
     "loglevel": "INFO\n",
     "me": "mx.backend.example\n",
 }
+HARAKA_OUTPUT = ("[message]\nhelo=ready\nclose=bye\n"
+                 "[uuid]\nbanner_chars=6\n")
 
 
 class Haraka(Backend):
@@ -386,11 +380,32 @@ class Haraka(Backend):
         self.other = None
 
     def lay_out(self):
-        for port, proxy in (2531, GATE_INSIDE), (2533, "192.0.2.255"):
-            for name, text in HARAKA_FILES.items():
+        to_proxy = ("hosts[]=127.0.0.1", f"hosts[]={GATE_INSIDE}")
+        for port, hosts, plugin in (
+                (2531, to_proxy, "# xclient"),
+                (2533, ("hosts[]=127.0.0.1", "hosts[]="), "xclient")):
+            for name, text in {**HARAKA_FILES, **self._of_gate(
+                    port, hosts, plugin)}.items():
                 self._write(f"{port}/config/{name}", text.format(
-                    address=BACKEND, port=port, proxy=proxy, gate=GATE_INSIDE,
                     key=self.key, chain=self.chain))
+
+    @staticmethod
+    def _of_gate(port, hosts, plugin):
+        """What contrib/mta has, {name: text}."""
+        return {
+            "smtp.ini": snippets.adapted(
+                "haraka/smtp.ini", ("127.0.0.1:10025",
+                                    f"{BACKEND}:{port},[{BACKEND6}]:{port}")
+            ) + "nodes=0\n",
+            "connection.ini": snippets.adapted(
+                "haraka/connection.ini", hosts) + HARAKA_OUTPUT,
+            "plugins": snippets.adapted(
+                "haraka/plugins", ("# xclient\n", f"{plugin}\n")
+            ) + "tls\nrcpt_to.in_host_list\nqueue/test\n",
+            "xclient.hosts": snippets.adapted(
+                "haraka/xclient.hosts", ("\n127.0.0.1\n",
+                                         f"\n{GATE_INSIDE}\n")),
+        }
 
     def command(self, port=2533):
         return self.jailed(["node", packages.haraka(), "-c",
@@ -447,8 +462,8 @@ class Lenient(Backend):
 
     def command(self):
         return [*self.network.on(self.host), sys.executable,
-                Path(__file__).with_name("lenient.py"), BACKEND,
-                self.spool, self.chain, self.key]
+                Path(__file__).with_name("lenient.py"),
+                f"{BACKEND},{BACKEND6}", self.spool, self.chain, self.key]
 
     def files(self):
         return self.spool.glob("*.eml")

@@ -221,7 +221,9 @@ class PostfixClient(Mta, backends.Postfix):
         return packages.root("postfix")
 
     def main(self):
-        return ("mynetworks = 127.0.0.0/8\n"
+        return ("inet_protocols = ipv4\n"
+                "mynetworks = 127.0.0.0/8\n"
+                "smtpd_client_connection_count_limit = 0\n"
                 "sender_dependent_default_transport_maps = "
                 "regexp:/etc/postfix/ways\n"
                 "smtp_host_lookup = native\n"
@@ -245,7 +247,6 @@ class EximClient(Mta, backends.Exim):
 
     name = "exim-client"
     lacks = {}
-    main = "smtp_accept_queue = 0\n"
     routers = f"""\
 gate:
   driver = manualroute
@@ -268,6 +269,10 @@ gate:
 
     def package(self):
         return packages.root("exim")
+
+    def main(self):
+        return (f"local_interfaces = 0.0.0.0.{self.services['submission']}\n"
+                "smtp_accept_max = 100\nsmtp_accept_queue = 0\n")
 
     def used_bdat(self, sender):
         """Its log has a K for what went out by BDAT."""
