@@ -278,10 +278,12 @@ maildir:
 
     def main(self):
         """Lines of the main section that are its own."""
+        told, bare = self.services["proxy-v1"], self.services["transparent"]
         return snippets.adapted(
             "exim/exim.conf",
-            ("127.0.0.1.10025", "<; 0.0.0.0.2511 ; 0.0.0.0.2513 ; ::0.2513"),
-            ("{10025}{127.0.0.1}", f"{{2511}}{{{GATE_INSIDE}}}")
+            ("127.0.0.1.10025",
+             f"<; 0.0.0.0.{told} ; 0.0.0.0.{bare} ; ::0.{bare}"),
+            ("{10025}{127.0.0.1}", f"{{{told}}}{{{GATE_INSIDE}}}")
         ) + (f"tls_advertise_hosts = *\ntls_certificate = {self.chain}\n"
              f"tls_privatekey = {self.key}\n")
 

@@ -28,7 +28,6 @@ class EximWithUsers(backends.Exim):
     """It knows one user."""
 
     services = {"proxy-v1": 2515, "transparent": 2516}
-    main = backends.Exim.main.replace("2511", "2515")
     authenticators = f"""\
 plain:
   driver = plaintext
