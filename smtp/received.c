@@ -3,9 +3,6 @@
 
 #include "smtp/address.h"
 
-#include <assert.h>
-#include <stdio.h>
-
 #define DAY_SECONDS 86400
 
 /* Of what is one word of a line. */
@@ -14,7 +11,7 @@
 /* RFC 5322 2.1.1: a line should have no more, where it can be folded. */
 #define LINE_WIDTH 78
 
-/* The longest address literal, and its NUL. */
+/* Room for any address literal. */
 #define LITERAL_MAX (IP_TEXT_MAX + 7)
 
 /* "Sat, 21 Nov 2026 12:00:00 +0000" */
@@ -114,14 +111,14 @@ is_literal(struct span word)
 static struct span
 literal_format(const struct ip *ip, char literal[LITERAL_MAX])
 {
-	char text[IP_TEXT_MAX];
-	int n;
+	struct span prefix =
+		ip->family == IP_V6 ? SPAN_LIT("[IPv6:") : SPAN_LIT("[");
+	size_t n = prefix.n;
 
-	ip_format(ip, text);
-	n = snprintf(literal, LITERAL_MAX, "[%s%s]",
-		     ip->family == IP_V6 ? "IPv6:" : "", text);
-	assert(n > 0 && n < LITERAL_MAX);
-	return span_make(literal, (size_t)n);
+	memcpy(literal, prefix.p, n);
+	n += ip_format(ip, literal + n).n;
+	literal[n++] = ']';
+	return span_make(literal, n);
 }
 
 /* In a comment: what could end it, or continue it, becomes '?'. */
