@@ -4,12 +4,12 @@
  *
  * One table says of every keyword whether the gate offers it by itself
  * (OFFER), offers it when the backend does (PASS), only where it is asked to as
- * well (RELAY: see login.h), or needs it for itself only (OWN). What stands behind a keyword that is passed is read and written
- * anew; a line that cannot be read is not offered. Another table has the
- * keywords that are never offered, and why. What is in neither is not
- * advertised, and a parameter that belongs to no offered keyword is answered
- * 555 5.5.4: an extension that the gate does not understand could bypass what
- * it judges.
+ * well (RELAY: see login.h), or needs it for itself only (OWN). What stands
+ * behind a keyword that is passed is read and written anew; a line that cannot
+ * be read is not offered. Another table has the keywords that are never
+ * offered, and why. What is in neither is not advertised, and a parameter that
+ * belongs to no offered keyword is answered 555 5.5.4: an extension that the
+ * gate does not understand could bypass what it judges.
  *
  * BODY belongs to two of them: extension_of_body() says to which.
  *

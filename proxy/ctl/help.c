@@ -106,7 +106,7 @@ ctl_print_events(struct buf *out)
 /* What the rules of smtp/extension.h are for a reader. */
 #define WHY_OFFER "Offered always."
 #define WHY_PASS "Offered when the mail server offers it."
-#define WHY_RELAY \
+#define WHY_RELAY                                                           \
 	"Offered under TLS where the listener says so and the mail server " \
 	"offers it."
 #define WHY_OWN "Taken by the gate for itself; not passed on."
