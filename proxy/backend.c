@@ -30,15 +30,19 @@ backend_fini(struct backend *backend)
 
 void
 backend_connect(struct backend *backend, const struct conf *conf, size_t index,
-		size_t address, uint64_t now_us)
+		const struct upstream_target *target, uint64_t now_us)
 {
 	backend_fini(backend);
 	backend_init(backend);
 	backend->state = BACKEND_CONNECTING;
 	backend->conf = &conf->backends[index];
 	backend->index = index;
-	backend->address = address;
 	backend->since_us = now_us;
+	if (target != NULL)
+		backend->target = *target;
+	else
+		backend_closed(backend, EVENT_BACKEND_DOWN,
+			       "no address of its name is known");
 }
 
 void

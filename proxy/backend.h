@@ -40,6 +40,7 @@
 
 #include "proxy/conf.h"
 #include "proxy/log.h"
+#include "proxy/upstream.h"
 #include "smtp/client.h"
 #include "smtp/command.h"
 #include "smtp/extension.h"
@@ -101,8 +102,8 @@ enum backend_step {
 struct backend {
 	enum backend_state state;
 	const struct conf_backend *conf;
-	size_t index;   /* of conf */
-	size_t address; /* of conf->addresses */
+	size_t index;                  /* of conf */
+	struct upstream_target target; /* that it is tried at; id 0: none */
 	struct client client;
 	struct buf in;
 	size_t used;       /* octets of `in` that the last answer borrows */
@@ -146,9 +147,11 @@ enum backend_news {
 void backend_init(struct backend *backend);
 void backend_fini(struct backend *backend);
 
-/* Start to reach a backend; the caller opens the connection. */
+/* Start to reach a backend; the caller opens the connection. Without a target
+ * (NULL) it is lost at once: no address of it is known. */
 void backend_connect(struct backend *backend, const struct conf *conf,
-		     size_t index, size_t address, uint64_t now_us);
+		     size_t index, const struct upstream_target *target,
+		     uint64_t now_us);
 
 /* The connection is up. False if out is full. */
 bool backend_connected(struct backend *backend,
@@ -245,13 +248,6 @@ static inline bool
 backend_is_alive(const struct backend *backend)
 {
 	return backend->state != BACKEND_NONE && backend->state != BACKEND_LOST;
-}
-
-/* Whether the address it was tried at is the last one it has. */
-static inline bool
-backend_is_last(const struct backend *backend)
-{
-	return backend->address + 1 >= backend->conf->address_count;
 }
 
 /* When it is taken as dead, on the caller's clock; 0 for never. */

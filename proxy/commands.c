@@ -121,8 +121,7 @@ take_sender(struct session *session, struct command *command)
 	} else if (backend_is_alive(&session->backend)) {
 		pump_mail(session);
 	} else {
-		session_reach(session, SIDE_BACKEND,
-			      session->host->conf->routes[0].backend, 0);
+		session_reach(session, SIDE_BACKEND, session->early);
 	}
 }
 

@@ -95,14 +95,41 @@ all_options(struct reader *reader)
 	return options;
 }
 
+/* The text for libconfuse, which would take two blocks of one title for one:
+ * several routes may have the same, for other clients. So each route is given
+ * a number for a title; the real one is with its place. */
+static const char *
+numbered(struct reader *reader)
+{
+	const struct conf_text *text = &reader->reading.text;
+	const uint8_t *from = text->p;
+	const char *result;
+	struct buf copy;
+
+	buf_init(&copy, MEMORY_MAX);
+	for (size_t i = 0; i < text->count; i++) {
+		const struct conf_statement *at = &text->statements[i];
+
+		if (!at->is_block || reader->reading.block_of[i] == SIZE_MAX ||
+		    conf_find_section(at->word) != SECTION_ROUTE)
+			continue;
+		buf_append(&copy,
+			   span_make(from, (size_t)(at->title.p - from)));
+		buf_append_u64(&copy, i);
+		from = at->title.p + at->title.n;
+	}
+	buf_append(&copy, span_make(from, text->n - (size_t)(from - text->p)));
+	result = arena_string(&reader->reading.scratch, buf_span(&copy));
+	buf_fini(&copy);
+	return result;
+}
+
 /* The text to reader->root; false with a fault. */
 static bool
 parse(struct reader *reader)
 {
 	cfg_opt_t *options = all_options(reader);
-	const char *text = arena_string(
-		&reader->reading.scratch,
-		span_make(reader->reading.text.p, reader->reading.text.n));
+	const char *text = numbered(reader);
 
 	if (options == NULL || text == NULL)
 		return false;
@@ -135,6 +162,8 @@ title_of(struct reader *reader, enum conf_section section, size_t k)
 {
 	cfg_t *block = block_at(reader, section, k);
 
+	if (section == SECTION_ROUTE && block != NULL)
+		return reader->reading.places.place[section][k].title;
 	return block == NULL ? SPAN_NONE : span_cstr(cfg_title(block));
 }
 
@@ -228,7 +257,6 @@ note_title(struct reader *reader, enum conf_section section, size_t k,
 }
 
 static const struct conf_setting name_setting = { .type = CONF_NAME };
-static const struct conf_setting domain_setting = { .type = CONF_DOMAINS };
 
 static void
 load_listener(struct reader *reader, size_t k, struct conf_listener *listener)
@@ -268,11 +296,10 @@ load_route(struct reader *reader, size_t k, struct conf_route *route)
 		.on_fail_none = conf->on_fail_none,
 		.on_bad_policy = conf->on_bad_policy,
 	};
-	if (span_equal(title, SPAN_LIT("*")))
-		route->domain = SPAN_LIT("*");
-	else if (!conf_value_parse(reader->conf, &domain_setting, title,
-				   &route->domain))
-		note_title(reader, SECTION_ROUTE, k, "a domain or \"*\"");
+	if (!conf_route_parse(&reader->conf->arena, title, route))
+		note_title(reader, SECTION_ROUTE, k,
+			   "a domain, one with a dot before it, a mailbox or "
+			   "\"*\"");
 	load_block(reader, SECTION_ROUTE, k, route);
 }
 
@@ -529,16 +556,6 @@ conf_free(struct conf *conf)
 	arena = conf->arena;
 	arena_fini(&arena);
 	free(conf);
-}
-
-const struct conf_route *
-conf_route(const struct conf *conf, struct span domain)
-{
-	for (size_t i = 0; i < conf->route_count; i++)
-		if (span_equal(conf->routes[i].domain, domain) ||
-		    span_equal(conf->routes[i].domain, SPAN_LIT("*")))
-			return &conf->routes[i];
-	return NULL;
 }
 
 bool

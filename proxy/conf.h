@@ -72,8 +72,32 @@ struct conf_endpoint {
 	struct span text; /* "192.0.2.1:25", "[2001:db8::1]:25" */
 };
 
+/* One of a backend's addresses. What a host name stands for is looked up, and
+ * again when its time is over: see proxy/hostnames.h. */
+struct conf_address {
+	struct conf_endpoint at; /* of a host name: ip of no family, its port */
+	struct span host;        /* normalised; empty: none */
+	unsigned priority;       /* lower ones are tried first */
+	unsigned weight;         /* of those of one priority; at least 1 */
+};
+#define CONF_PRIORITY 10
+#define CONF_WEIGHT 1
+#define CONF_RANK_MAX 65535 /* of both */
+
+/* Where the client connected to: each has its own. */
+static inline bool
+conf_is_original(const struct conf_address *address)
+{
+	return address->at.ip.family == IP_NONE && address->host.n == 0;
+}
+
 struct conf_networks {
 	const struct ip_network *list;
+	size_t count;
+};
+
+struct conf_indexes {
+	const size_t *list;
 	size_t count;
 };
 
@@ -104,8 +128,11 @@ struct conf_rate {
 
 struct conf_backend {
 	struct span name;
-	const struct conf_endpoint *addresses; /* tried in order */
+	const struct conf_address *addresses;
 	size_t address_count;
+	unsigned connections_max; /* over all workers; 0: any */
+	uint64_t retry_us;        /* after a failure, at first */
+	uint64_t probe_us;        /* between two probes */
 	enum conf_identity identity;
 	bool trusts_unidentified;
 	enum conf_chunking chunking;
@@ -131,9 +158,22 @@ struct conf_quarantine {
 };
 #define CONF_NO_BACKEND SIZE_MAX
 
+/* Which recipients a route is for, by its title. */
+enum conf_match {
+	MATCH_ANY,     /* "*" */
+	MATCH_DOMAIN,  /* "example.com" */
+	MATCH_BELOW,   /* ".example.com": not example.com itself */
+	MATCH_MAILBOX, /* "user@example.com" */
+};
+
 struct conf_route {
-	struct span domain; /* "*", or normalised; matched exactly */
-	size_t backend;     /* index into conf->backends */
+	struct span title; /* as below, written in one way */
+	enum conf_match match;
+	struct span local;  /* of MATCH_MAILBOX; compared without case */
+	struct span domain; /* normalised; empty for MATCH_ANY */
+	struct conf_indexes listeners; /* of conf; none: any */
+	struct conf_networks clients;  /* none: any */
+	size_t backend;                /* index into conf->backends */
 	enum conf_mode mode;
 	enum conf_action on_reject, on_quarantine, on_fail_none, on_bad_policy;
 };
@@ -244,10 +284,26 @@ struct conf *conf_read(const char *file, enum conf_scope scope,
 struct conf *conf_default(void);
 void conf_free(struct conf *conf);
 
-/* The route of a recipient's domain (normalised; may be empty for
- * <Postmaster>, which takes "*"); NULL if no route serves it. */
+/* Where a client came in, and who it is. */
+struct conf_arrival {
+	const struct conf_listener *listener; /* of conf */
+	struct ip client;
+};
+
+/* Whether a route is open to who came in so, for some recipient. */
+bool conf_route_is_open(const struct conf *conf, const struct conf_route *route,
+			const struct conf_arrival *arrival);
+
+/* The first route that fits: open to who came in so (NULL: no matter), and for
+ * this recipient. The local part is as written; the domain is normalised, and
+ * empty for <Postmaster> and address literals, which only "*" fits. NULL if no
+ * route fits. */
 const struct conf_route *conf_route(const struct conf *conf,
-				    struct span domain);
+				    const struct conf_arrival *arrival,
+				    struct span local, struct span domain);
+
+/* Whether every mail that fits b fits a as well. */
+bool conf_route_covers(const struct conf_route *a, const struct conf_route *b);
 
 /* Whether what counts by address has its bounds for this one: it is known,
  * not exempt, and not of the loopback range unless that was asked for. */

@@ -183,8 +183,8 @@ check_original(const struct check *check, size_t i)
 	bool is_used = false, is_known = false;
 
 	for (size_t k = 0; k < backend->address_count; k++)
-		is_used |= backend->addresses[k].text.n > 0 &&
-			   backend->addresses[k].ip.family == IP_NONE;
+		is_used |= backend->addresses[k].at.text.n > 0 &&
+			   conf_is_original(&backend->addresses[k]);
 	for (size_t k = 0; k < conf->listener_count; k++)
 		is_known |= conf->listeners[k].is_transparent ||
 			    conf->listeners[k].proxy_from.count > 0;
@@ -215,30 +215,23 @@ check_backends(const struct check *check)
 	}
 }
 
+/* It would be an error to be sure of, but not one to refuse to serve for: what
+ * it asks for happens, by another route. */
 static void
 check_route_order(const struct check *check, size_t i)
 {
 	const struct conf_route *list = check->conf->routes;
-	struct span domain = list[i].domain;
-	unsigned line = block_line(check, SECTION_ROUTE, i);
 
-	for (size_t k = 0; k < i && domain.n > 0; k++) {
-		unsigned earlier = block_line(check, SECTION_ROUTE, k);
-		bool is_same = span_equal(domain, list[k].domain);
-
-		if (!is_same && !span_equal(list[k].domain, SPAN_LIT("*")))
+	for (size_t k = 0; k < i && list[i].title.n > 0; k++) {
+		if (list[k].title.n == 0 ||
+		    !conf_route_covers(&list[k], &list[i]))
 			continue;
-		if (is_same)
-			conf_fault(check->faults, line,
-				   "route \"%.*s\": given twice, first in line "
-				   "%u",
-				   TEXT(domain), earlier);
-		else
-			conf_fault(check->faults, line,
-				   "route \"%.*s\": expected before route "
-				   "\"*\" in line %u, which takes every "
-				   "domain; found behind it",
-				   TEXT(domain), earlier);
+		conf_warning(check->faults, block_line(check, SECTION_ROUTE, i),
+			     "route \"%.*s\" can never fit: route \"%.*s\" "
+			     "in line %u, which stands before it, takes all "
+			     "that it is for",
+			     TEXT(list[i].title), TEXT(list[k].title),
+			     block_line(check, SECTION_ROUTE, k));
 		return;
 	}
 }
@@ -253,7 +246,7 @@ check_routes(const struct check *check)
 				   block_line(check, SECTION_ROUTE, i),
 				   "route \"%.*s\" backend: expected the name "
 				   "of a backend, found none",
-				   TEXT(check->conf->routes[i].domain));
+				   TEXT(check->conf->routes[i].title));
 	}
 }
 

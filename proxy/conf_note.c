@@ -125,6 +125,7 @@ add_place(struct conf_reading *reading, enum conf_section section, size_t index)
 	struct conf_place *place = &reading->places.place[section][at];
 
 	place->line = reading->text.statements[index].line;
+	place->title = reading->text.statements[index].title;
 	reading->block_of[index] = at;
 }
 
@@ -151,7 +152,7 @@ note_block(struct conf_reading *reading, size_t index)
 			   conf_sections[section].word,
 			   conf_shown(reading, block->title));
 		refuse(reading, index);
-	} else if (earlier > 0) {
+	} else if (earlier > 0 && section != SECTION_ROUTE) {
 		conf_fault(&reading->faults, block->line,
 			   "%s: given twice, first in line %u",
 			   conf_label(reading, section, block->title, ""),

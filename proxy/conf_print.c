@@ -105,7 +105,7 @@ print_blocks(const struct conf *conf, enum conf_section section,
 		break;
 	case SECTION_ROUTE:
 		for (size_t i = 0; i < conf->route_count; i++)
-			print_block(conf, section, conf->routes[i].domain,
+			print_block(conf, section, conf->routes[i].title,
 				    &conf->routes[i], out);
 		break;
 	case SECTION_OVERRIDE:

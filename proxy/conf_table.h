@@ -54,9 +54,12 @@ enum conf_section {
 	X(DISPOSITION, "", "", false)                                         \
 	X(REASON, "", "", false)                                              \
 	X(BACKEND_NAME, "name", "the name of a backend", false)               \
-	X(ENDPOINTS, "address:port, ...",                                     \
-	  "an address and port such as \"192.0.2.1:25\" or \"[2001:db8::1]:25\"", \
-	  true)                                                               \
+	X(ADDRESSES, "address:port [priority=n] [weight=n], ...",             \
+	  "an address and port such as \"192.0.2.1:25\", "                    \
+	  "\"[2001:db8::1]:25\" or \"mx2.example.com:25\", and behind it at "  \
+	  "most \"priority=20\" and \"weight=3\"", true)                      \
+	X(LISTENERS, "address:port, ...",                                     \
+	  "the address and port of a listen block", true)                     \
 	X(SERVERS, "address[:port], ...",                                     \
 	  "an address, or address and port, such as \"192.0.2.1\" or "        \
 	  "\"[2001:db8::1]:53\"", true)                                       \
@@ -168,11 +171,27 @@ struct conf_list {
 	size_t count;
 };
 
+/* --- conf_address.c ----------------------------------------------------- */
+
+/* "ADDRESS:PORT", "HOST:PORT" or "original-destination", and behind it maybe
+ * "priority=N" and "weight=N". */
+bool conf_address_parse(struct arena *arena, struct span text,
+			struct conf_address *address);
+bool conf_address_print(const struct conf_address *address, struct buf *out);
+
+/* --- conf_route.c ------------------------------------------------------- */
+
+/* The title of a route: its match, local part, domain and title are filled
+ * in. False if it is none. */
+bool conf_route_parse(struct arena *arena, struct span title,
+		      struct conf_route *route);
+
 /* --- conf_note.c -------------------------------------------------------- */
 
 /* Where a block stands in the file, and which of its settings are given. */
 struct conf_place {
 	unsigned line;
+	struct span title;       /* as written */
 	unsigned *setting_lines; /* by setting's index; 0: not given */
 };
 

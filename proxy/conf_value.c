@@ -5,7 +5,6 @@
 #include "smtp/address.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #define TEXT_MAX 200
 #define FIELD_MAX 64
@@ -172,8 +171,10 @@ conf_type_size(enum conf_type type)
 	case CONF_REASON:
 		return sizeof(const char *);
 	case CONF_BACKEND_NAME:
+	case CONF_LISTENERS:
 		return sizeof(size_t);
-	case CONF_ENDPOINTS:
+	case CONF_ADDRESSES:
+		return sizeof(struct conf_address);
 	case CONF_SERVERS:
 		return sizeof(struct conf_endpoint);
 	case CONF_NETWORKS:
@@ -523,90 +524,6 @@ conf_quote(struct span text, struct buf *out)
 
 /* --- addresses ---------------------------------------------------------- */
 
-/* The address and the port's digits, if any, of text. */
-static bool
-split_endpoint(struct span text, struct span *address, struct span *port)
-{
-	size_t colon;
-
-	*port = SPAN_NONE;
-	if (text.n > 0 && text.p[0] == '[') {
-		size_t close = span_find(text, ']');
-
-		if (close == text.n)
-			return false;
-		*address = span_make(text.p + 1, close - 1);
-		text = span_after(text, close + 1);
-		if (text.n > 0 && text.p[0] != ':')
-			return false;
-		if (text.n > 0)
-			*port = span_after(text, 1);
-		return true;
-	}
-	colon = span_find(text, ':');
-	*address = text;
-	/* A second colon: IPv6 without brackets, thus without a port. */
-	if (colon < text.n &&
-	    span_find(span_after(text, colon + 1), ':') == text.n - colon - 1) {
-		*address = span_first(text, colon);
-		*port = span_after(text, colon + 1);
-	}
-	return true;
-}
-
-bool
-conf_endpoint_parse(struct arena *arena, struct span text, int default_port,
-		    struct conf_endpoint *endpoint)
-{
-	struct span address, digits;
-	uint64_t port = default_port > 0 ? (uint64_t)default_port : 0;
-	char ip[IP_TEXT_MAX], out[IP_TEXT_MAX + 8];
-	int n;
-
-	if (!split_endpoint(text, &address, &digits) ||
-	    !ip_parse(address, &endpoint->ip))
-		return false;
-	if (digits.p == NULL && default_port <= 0)
-		return false;
-	if (digits.p != NULL && (digits.n > 5 || !span_u64(digits, &port)))
-		return false;
-	if (port > UINT16_MAX || (port == 0 && default_port != CONF_PORT_ANY))
-		return false;
-	endpoint->port = (uint16_t)port;
-	ip_format(&endpoint->ip, ip);
-	n = snprintf(out, sizeof out,
-		     endpoint->ip.family == IP_V6 ? "[%s]:%u" : "%s:%u", ip,
-		     (unsigned)port);
-	assert(n > 0 && (size_t)n < sizeof out);
-	endpoint->text = arena_copy(arena, span_make(out, (size_t)n));
-	return true;
-}
-
-/* "original-destination", with or without a port. */
-static bool
-parse_original(struct arena *arena, struct span text,
-	       struct conf_endpoint *endpoint)
-{
-	static const struct span word = SPAN_LIT("original-destination");
-	struct span digits;
-	uint64_t port = 0;
-
-	if (!span_starts(text, word))
-		return false;
-	if (text.n > word.n) {
-		digits = span_after(text, word.n + 1);
-		if (text.p[word.n] != ':' || digits.n > 5 ||
-		    !span_u64(digits, &port) || port == 0 || port > UINT16_MAX)
-			return false;
-	}
-	*endpoint = (struct conf_endpoint){
-		.ip.family = IP_NONE,
-		.port = (uint16_t)port,
-		.text = arena_copy(arena, text),
-	};
-	return true;
-}
-
 static bool
 print_network(const struct ip_network *network, struct buf *out)
 {
@@ -622,6 +539,23 @@ parse_backend(const struct conf *conf, struct span text, size_t *backend)
 	for (size_t i = 0; i < conf->backend_count; i++) {
 		if (span_equal(conf->backends[i].name, text)) {
 			*backend = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+parse_listener(struct conf *conf, struct span text, size_t *listener)
+{
+	struct conf_endpoint endpoint;
+
+	if (!conf_endpoint_parse(&conf->arena, text, CONF_PORT_ANY, &endpoint))
+		return false;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		if (span_equal(conf->listeners[i].endpoint.text,
+			       endpoint.text)) {
+			*listener = i;
 			return true;
 		}
 	}
@@ -644,10 +578,10 @@ conf_value_parse(struct conf *conf, const struct conf_setting *setting,
 		return parse_rate(text, value);
 	if (setting->type == CONF_BACKEND_NAME)
 		return parse_backend(conf, text, value);
-	if (setting->type == CONF_ENDPOINTS)
-		return parse_original(&conf->arena, text, value) ||
-		       conf_endpoint_parse(&conf->arena, text, CONF_PORT_NEEDED,
-					   value);
+	if (setting->type == CONF_ADDRESSES)
+		return conf_address_parse(&conf->arena, text, value);
+	if (setting->type == CONF_LISTENERS)
+		return parse_listener(conf, text, value);
 	if (setting->type == CONF_SERVERS)
 		return conf_endpoint_parse(&conf->arena, text, 53, value);
 	if (setting->type == CONF_NETWORKS)
@@ -689,7 +623,13 @@ conf_value_print(const struct conf *conf, const struct conf_setting *setting,
 		return print_rate(value, out);
 	if (setting->type == CONF_BACKEND_NAME)
 		return print_backend(conf, *(const size_t *)value, out);
-	if (setting->type == CONF_ENDPOINTS || setting->type == CONF_SERVERS)
+	if (setting->type == CONF_ADDRESSES)
+		return conf_address_print(value, out);
+	if (setting->type == CONF_LISTENERS)
+		return conf_quote(
+			conf->listeners[*(const size_t *)value].endpoint.text,
+			out);
+	if (setting->type == CONF_SERVERS)
 		return conf_quote(((const struct conf_endpoint *)value)->text,
 				  out);
 	if (setting->type == CONF_NETWORKS)

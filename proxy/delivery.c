@@ -288,7 +288,7 @@ delivery_lost(struct session *session, enum session_side side)
 		fail_login(session);
 		return;
 	}
-	if (is_untouched && secure_try_next(session, side)) {
+	if (is_untouched && session_reach_next(session, side)) {
 		session->delivery.step = DELIVERY_ENVELOPE;
 	} else if (is_untouched && leg->failure == EVENT_BACKEND_LOST &&
 		   session->attempts < SESSION_RECONNECTS_MAX) {
@@ -622,7 +622,7 @@ send_envelope(struct session *session)
 		else
 			session_log(session, EVENT_BACKEND_RECONNECTED, NULL);
 		session->attempts++;
-		session_reach(session, delivery->side, backend, 0);
+		session_reach(session, delivery->side, backend);
 		return;
 	}
 	session_pump(session, delivery->side, delivery->envelope);

@@ -2,6 +2,7 @@
 #include "proxy/destination.h"
 
 #include "proxy/endpoint.h"
+#include "proxy/log.h"
 
 #include <errno.h>
 
@@ -44,4 +45,26 @@ destination_find(const struct conf *conf, const struct conf_endpoint *address,
 	if (endpoint->ip.family == IP_NONE)
 		return -EDESTADDRREQ;
 	return is_own(conf, endpoint) ? -ELOOP : 0;
+}
+
+void
+destination_refused(const struct ip *client,
+		    const struct conf_endpoint *endpoint, int error)
+{
+	char to[ENDPOINT_TEXT_MAX], from[IP_TEXT_MAX] = "gone";
+
+	if (client != NULL)
+		ip_format(client, from);
+	if (error == -ELOOP) {
+		endpoint_format(&endpoint->ip, endpoint->port, to);
+		log_printf(EVENT_REFUSED,
+			   "client=%s destination=%s reason=\"the original "
+			   "destination is the gate itself\"",
+			   from, to);
+	} else {
+		log_printf(EVENT_REFUSED,
+			   "client=%s reason=\"the original destination is not "
+			   "known\"",
+			   from);
+	}
 }

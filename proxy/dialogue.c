@@ -6,6 +6,9 @@
 
 #include <assert.h>
 
+/* As many connections as it may have are open. */
+#define BUSY "The mail server behind us has no time now, try again later"
+
 void
 dialogue_relay(struct session *session, const struct reply *reply)
 {
@@ -52,9 +55,19 @@ lost_code(const struct session *session)
 	return is_binary_lost(session) ? 554 : 451;
 }
 
+static bool
+is_full(const struct session *session)
+{
+	return session->backend.failure == EVENT_BACKEND_FULL;
+}
+
 static void
 reply_lost(struct session *session)
 {
+	if (is_full(session)) {
+		session_reply(session, 451, "4.3.2", BUSY);
+		return;
+	}
 	if (is_binary_lost(session)) {
 		session_reply(session, lost_code(session), "5.6.1",
 			      "The mail server behind us takes no binary "
@@ -260,7 +273,7 @@ try_again(struct session *session)
 		return false;
 	session->attempts++;
 	session_log(session, EVENT_BACKEND_RECONNECTED, NULL);
-	session_reach(session, SIDE_BACKEND, session->backend.index, 0);
+	session_reach(session, SIDE_BACKEND, session->backend.index);
 	return true;
 }
 
@@ -298,10 +311,13 @@ dialogue_lost(struct session *session)
 			lose_identity(session);
 		else if (session_is_login_lost(session))
 			auth_lost(session);
-		else if (!secure_try_next(session, SIDE_BACKEND))
+		else if (!session_reach_next(session, SIDE_BACKEND))
 			session_goodbye(session, 421, "4.3.2",
-					"The mail server behind us is not "
-					"there now, try again later");
+					is_full(session)
+						? BUSY
+						: "The mail server behind us "
+						  "is not there now, try again "
+						  "later");
 		return;
 	case PHASE_COMMANDS:
 		if (session_is_distrusted(session)) {
@@ -323,7 +339,7 @@ dialogue_lost(struct session *session)
 			return;
 		}
 		if (is_sender_refused(session) ||
-		    (!secure_try_next(session, SIDE_BACKEND) &&
+		    (!session_reach_next(session, SIDE_BACKEND) &&
 		     !try_again(session)))
 			fail_outstanding(session);
 		return;

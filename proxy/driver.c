@@ -23,6 +23,8 @@ struct link {
 	enum session_side side;
 	struct ip ip;    /* of the peer */
 	bool is_counted; /* in limit, under it: a client */
+	bool has_place;  /* in limit, among those of this backend */
+	size_t backend;
 	struct link *next, **at;
 };
 
@@ -128,6 +130,15 @@ on_closed(struct conn *conn, int error)
 }
 
 static void
+leave_place(struct link *link)
+{
+	if (link->has_place)
+		limit_part(link->drivers->limit, link->drivers->worker,
+			   link->backend);
+	link->has_place = false;
+}
+
+static void
 on_released(struct conn *conn)
 {
 	struct link *link = OWNER(conn, struct link, conn);
@@ -140,6 +151,7 @@ on_released(struct conn *conn)
 	drivers->link_count--;
 	if (link->side == SIDE_CLIENT)
 		drivers->client_count--;
+	leave_place(link);
 	if (link->is_counted)
 		limit_leave(drivers->limit, drivers->worker, &link->ip);
 	free(link);
@@ -199,6 +211,8 @@ abort_side(struct driver *driver, enum session_side side)
 	driver->pending.connect_error[side] = 0;
 	if (link == NULL)
 		return;
+	/* Another one may be tried at once: this one is as good as gone. */
+	leave_place(link);
 	if (conn_is_idle(&link->conn))
 		on_released(&link->conn); /* it never had a socket */
 	else
@@ -218,55 +232,59 @@ close_side(struct driver *driver, enum session_side side)
 	conn_close(&link->conn, session_output(driver->session, side));
 }
 
-/* The original destination of this client is none to connect to. */
-static void
-note_destination(const struct driver *driver,
-		 const struct conf_endpoint *endpoint, int error)
+/* Whether the backend may have one more connection; then it is counted. */
+static bool
+take_place(struct link *link, size_t backend)
 {
-	const struct link *client = driver->links[SIDE_CLIENT];
-	char to[ENDPOINT_TEXT_MAX], from[IP_TEXT_MAX] = "gone";
+	struct drivers *drivers = link->drivers;
+	const struct conf *conf = drivers->host->conf;
+	unsigned most = conf->backends[backend].connections_max;
 
-	if (client != NULL)
-		ip_format(&client->ip, from);
-	if (error == -ELOOP) {
-		endpoint_format(&endpoint->ip, endpoint->port, to);
-		log_printf(EVENT_REFUSED,
-			   "client=%s destination=%s reason=\"the original "
-			   "destination is the gate itself\"",
-			   from, to);
-	} else {
-		log_printf(EVENT_REFUSED,
-			   "client=%s reason=\"the original destination is not "
-			   "known\"",
-			   from);
+	if (most == 0)
+		return true;
+	link->has_place =
+		limit_reach(drivers->limit, drivers->worker, backend, most);
+	link->backend = backend;
+	return link->has_place;
+}
+
+/* 0, or why it cannot even be begun. */
+static int
+open_connection(struct driver *driver, struct link *link,
+		const struct session_action *action)
+{
+	const struct conf_endpoint target = { .ip = action->ip,
+					      .port = action->port };
+	struct conf_endpoint endpoint;
+	int error = destination_find(driver->drivers->host->conf, &target,
+				     &driver->local_ip, driver->local_port,
+				     &endpoint);
+
+	if (error != 0) {
+		destination_refused(driver->links[SIDE_CLIENT] == NULL
+					    ? NULL
+					    : &driver->links[SIDE_CLIENT]->ip,
+				    &endpoint, error);
+		return error;
 	}
+	if (!take_place(link, action->backend))
+		return -EUSERS;
+	link->ip = endpoint.ip;
+	if (action->is_as_client)
+		return conn_connect_as(&link->conn, &action->source,
+				       &endpoint.ip, endpoint.port);
+	return conn_connect(&link->conn, &endpoint.ip, endpoint.port);
 }
 
 static void
 connect_side(struct driver *driver, const struct session_action *action)
 {
-	const struct conf *conf = driver->drivers->host->conf;
-	struct conf_endpoint endpoint;
 	struct link *link = link_new(driver, action->side);
-	int error = destination_find(
-		conf,
-		&conf->backends[action->backend].addresses[action->address],
-		&driver->local_ip, driver->local_port, &endpoint);
 
 	assert(driver->links[action->side] == NULL);
 	driver->links[action->side] = link;
-	if (error != 0)
-		note_destination(driver, &endpoint, error);
-	else if (link == NULL)
-		error = -ENOMEM;
-	else if (action->is_as_client)
-		error = conn_connect_as(&link->conn, &action->source,
-					&endpoint.ip, endpoint.port);
-	else
-		error = conn_connect(&link->conn, &endpoint.ip, endpoint.port);
-	if (link != NULL)
-		link->ip = endpoint.ip;
-	driver->pending.connect_error[action->side] = error;
+	driver->pending.connect_error[action->side] =
+		link == NULL ? -ENOMEM : open_connection(driver, link, action);
 }
 
 /* The engine for a side; NULL without memory, or where the backend's name
@@ -280,7 +298,7 @@ new_engine(struct driver *driver, const struct session_action *action)
 	if (action->side == SIDE_CLIENT)
 		return tls_accept(
 			keyring->servers[driver->listener - conf->listeners]);
-	return keyring_connect(keyring, conf, action->backend,
+	return keyring_connect(keyring, conf, action->backend, action->address,
 			       &driver->links[action->side]->ip);
 }
 

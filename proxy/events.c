@@ -54,6 +54,8 @@ take_news(struct session *session, enum session_side side)
 
 		if (news == NEWS_LOST)
 			break;
+		if (news == NEWS_UP)
+			session_reached(session, side);
 		if (is_delivery)
 			delivery_news(session, side, news, &answer);
 		else
@@ -61,7 +63,7 @@ take_news(struct session *session, enum session_side side)
 	}
 	if (leg->state != BACKEND_LOST || session->phase == PHASE_CLOSING)
 		return;
-	session_log_lost(session, leg);
+	session_note_lost(session, side);
 	session_abort_leg(session, side);
 	if (session->phase == PHASE_DELIVERY)
 		delivery_lost(session, side);
@@ -203,9 +205,11 @@ take_closed(struct session *session, const struct session_event *event)
 		return;
 	if (event->reason != NULL)
 		secure_backend_failed(session, event->side, event->reason);
-	/* A packet filter may say so too: then it is not there. */
-	if (event->error == -EPERM && leg->state == BACKEND_CONNECTING &&
-	    leg->conf->identity == IDENTITY_TRANSPARENT)
+	/* A packet filter may say EPERM too: then it is not there. */
+	if (event->error == -EUSERS && leg->state == BACKEND_CONNECTING)
+		backend_closed(leg, EVENT_BACKEND_FULL, "connections");
+	else if (event->error == -EPERM && leg->state == BACKEND_CONNECTING &&
+		 leg->conf->identity == IDENTITY_TRANSPARENT)
 		backend_closed(
 			leg, EVENT_IDENTITY_REFUSED,
 			"it cannot be reached from the client's address");

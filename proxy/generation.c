@@ -49,7 +49,8 @@ count_workers(const struct conf *conf)
 static bool
 equip(struct generation *generation, struct buf *faults)
 {
-	size_t most = worker_connections_max(generation->conf) + 1;
+	size_t most = worker_connections_max(generation->conf) + 1 +
+		      generation->conf->backend_count;
 	unsigned workers = generation->workers;
 
 	generation->slots = calloc(workers, sizeof(struct slot));

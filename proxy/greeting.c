@@ -29,9 +29,11 @@ greeting_banner(struct session *session)
 void
 greeting_start(struct session *session)
 {
+	routing_look(session);
+	session->server.takes_login =
+		session->listener->relays_auth && routing_is_early(session);
 	if (routing_is_early(session))
-		session_reach(session, SIDE_BACKEND,
-			      session->host->conf->routes[0].backend, 0);
+		session_reach(session, SIDE_BACKEND, session->early);
 	else
 		greeting_banner(session);
 }
@@ -119,8 +121,7 @@ greeting_take(struct session *session, const struct command *command)
 	if (backend_is_alive(&session->backend))
 		session_pump(session, SIDE_BACKEND, NULL);
 	else
-		session_reach(session, SIDE_BACKEND,
-			      session->host->conf->routes[0].backend, 0);
+		session_reach(session, SIDE_BACKEND, session->early);
 }
 
 /* XCLIENT from a listed peer: the client is somebody else. */

@@ -114,11 +114,13 @@ keyring_close(struct keyring *keyring)
 
 struct tls *
 keyring_connect(const struct keyring *keyring, const struct conf *conf,
-		size_t backend, const struct ip *ip)
+		size_t backend, size_t address, const struct ip *ip)
 {
 	struct span name = conf->backends[backend].tls_name;
 	char text[IP_TEXT_MAX];
 
+	if (name.n == 0)
+		name = conf->backends[backend].addresses[address].host;
 	if (name.n == 0)
 		name = ip_format(ip, text);
 	return tls_connect(keyring->clients[backend], name);

@@ -35,11 +35,11 @@ void keyring_close(struct keyring *keyring);
  * good for this one. */
 void keyring_adopt(struct keyring *keyring, const struct keyring *older);
 
-/* An engine towards a backend at this address, which is the name that its
- * certificate is held against unless tls-name says another. NULL without
- * memory. */
+/* An engine towards a backend, by one of its addresses, at this ip. The name
+ * that its certificate is held against is that of tls-name, else the host name
+ * of the address, else the ip. NULL without memory. */
 struct tls *keyring_connect(const struct keyring *keyring,
 			    const struct conf *conf, size_t backend,
-			    const struct ip *ip);
+			    size_t address, const struct ip *ip);
 
 #endif

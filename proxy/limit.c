@@ -310,6 +310,34 @@ limit_leave(struct limit *limit, unsigned worker, const struct ip *ip)
 	unlock(limit);
 }
 
+/* What no address is counted as. */
+static struct key
+key_of_backend(size_t backend)
+{
+	return (struct key){ backend, UINT32_MAX };
+}
+
+bool
+limit_reach(struct limit *limit, unsigned worker, size_t backend, unsigned max)
+{
+	struct key key = key_of_backend(backend);
+	bool is_taken;
+
+	assert(max > 0);
+	lock(limit);
+	is_taken = sum(limit, key) < max && add(limit, worker, key);
+	unlock(limit);
+	return is_taken;
+}
+
+void
+limit_part(struct limit *limit, unsigned worker, size_t backend)
+{
+	lock(limit);
+	subtract(limit, worker, key_of_backend(backend));
+	unlock(limit);
+}
+
 unsigned
 limit_count(struct limit *limit, const struct ip *ip)
 {

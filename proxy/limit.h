@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * limit: how many connections there are, and how many an address or a network
- * has, over all workers, exactly; and how often an address did something.
+ * limit: how many connections there are, and how many an address, a network or
+ * a backend has, over all workers, exactly; and how often an address did
+ * something.
  *
  * A shared anonymous mapping, made by the master before it forks. Each worker
  * counts its connections in a slice of its own, so that what a dead worker had
@@ -53,8 +54,8 @@ enum limit_rate {
 /* Windows that are kept, of all kinds together. */
 #define LIMIT_WINDOWS 65536
 
-/* For this many workers, each with at most connections_max open at once; NULL
- * (errno) without memory. */
+/* For this many workers, each with at most connections_max open at once, each
+ * backend that is counted being one of them; NULL (errno) without memory. */
 struct limit *limit_new(unsigned workers, size_t connections_max);
 void limit_free(struct limit *limit);
 
@@ -66,6 +67,14 @@ enum limit_answer limit_enter(struct limit *limit, unsigned worker,
 
 /* Take back what limit_enter() counted. */
 void limit_leave(struct limit *limit, unsigned worker, const struct ip *ip);
+
+/* One more connection to a backend, by its index, unless there are max (at
+ * least 1) over all workers: then nothing was counted. */
+bool limit_reach(struct limit *limit, unsigned worker, size_t backend,
+		 unsigned max);
+
+/* Take back what limit_reach() counted. */
+void limit_part(struct limit *limit, unsigned worker, size_t backend);
 
 /* The sum for an address, and for all. */
 unsigned limit_count(struct limit *limit, const struct ip *ip);

@@ -762,7 +762,7 @@ mail_record(struct mail *mail, struct spool_record *record)
 	record->spf_facts = &mail->facts.spf;
 	record->answers = &mail->answers;
 	record->is_authenticated = mail->facts.is_authenticated;
-	record->route = mail->route == NULL ? SPAN_NONE : mail->route->domain;
+	record->route = mail->route == NULL ? SPAN_NONE : mail->route->title;
 	record->stripped = mail->stripped;
 	record->stripped_count = mail->stripped_count;
 	record->dns_us = (uint32_t)mail->dns_us;

@@ -6,6 +6,7 @@
 
 #include "proxy/clock.h"
 #include "proxy/conn.h"
+#include "proxy/endpoint.h"
 #include "proxy/log.h"
 #include "proxy/owner.h"
 #include "smtp/proxyhdr.h"
@@ -24,9 +25,8 @@
 
 /*
  *   IDLE -> CONNECTING -> BANNER -> EHLO [-> STARTTLS -> SECURING -> EHLO]
- *        -> IDLE
- *             ^   failure of any: the next address, or IDLE
- *             +---+
+ *        -> LEAVING -> CONNECTING, the next target, or IDLE behind the last
+ *     failure of any: the same
  */
 enum probe_state {
 	PROBE_IDLE,
@@ -35,21 +35,29 @@ enum probe_state {
 	PROBE_EHLO,
 	PROBE_STARTTLS,
 	PROBE_SECURING,
+	PROBE_LEAVING, /* the connection is being closed, or aborted */
 	PROBE_STOPPED,
 };
 
 struct probe {
 	struct probes *probes;
 	const struct conf_backend *backend;
+	struct upstream *upstream;
 	struct ehlo *result;
 	struct ehlo plain; /* what it offered before TLS */
 	enum probe_state state;
-	size_t address;
-	unsigned failures; /* in a row */
+
+	/* This round. */
+	size_t at; /* the target's place in upstream */
+	struct upstream_target target;
+	struct ehlo found; /* so far, of the lowest */
+	unsigned priority; /* … that answered */
+	bool has_answer, has_failure;
+
+	unsigned failures; /* rounds with one, in a row */
 	const char *error; /* of the last one */
 	bool was_asked;
 	bool is_secured;
-	bool is_next; /* try the next address once the conn is released */
 	struct conn conn;
 	struct buf in;
 	struct buf out;
@@ -95,70 +103,135 @@ retry_us(unsigned failures)
 
 	if (failures <= 1)
 		return AT_ONCE;
-	while (--failures > 1 && us < PROBE_INTERVAL_US)
+	while (--failures > 1 && us < PROBE_RETRY_US_MAX)
 		us *= 2;
-	return us < PROBE_INTERVAL_US ? us : PROBE_INTERVAL_US;
+	return us < PROBE_RETRY_US_MAX ? us : PROBE_RETRY_US_MAX;
 }
 
 static void
-all_failed(struct probe *probe)
+say_down(const struct probe *probe)
 {
 	struct buf text;
 
-	probe->failures++;
 	buf_init(&text, LOG_LINE_MAX);
 	log_value(&text, "backend", probe->backend->name);
 	log_value(&text, "error", span_cstr(probe->error));
 	log_event(EVENT_BACKEND_DOWN, buf_span(&text));
 	buf_fini(&text);
-	set_state(probe, PROBE_IDLE, retry_us(probe->failures));
+}
+
+/* A change of health. Of an only target the backend's own events say all. */
+static void
+say_target(const struct probe *probe, enum log_event event, const char *error)
+{
+	char address[ENDPOINT_TEXT_MAX];
+	struct buf text;
+
+	if (probe->upstream->count < 2)
+		return;
+	buf_init(&text, LOG_LINE_MAX);
+	log_value(&text, "backend", probe->backend->name);
+	log_value(&text, "address",
+		  endpoint_format(&probe->target.ip, probe->target.port,
+				  address));
+	if (error != NULL)
+		log_value(&text, "error", span_cstr(error));
+	log_event(event, buf_span(&text));
+	buf_fini(&text);
+}
+
+/* All targets were asked. */
+static void
+end_round(struct probe *probe)
+{
+	uint64_t pause_us = probe->backend->probe_us;
+
+	if (probe->has_answer)
+		*probe->result = probe->found;
+	else if (probe->has_failure)
+		say_down(probe);
+	probe->failures = probe->has_failure ? probe->failures + 1 : 0;
+	if (probe->has_failure && retry_us(probe->failures) < pause_us)
+		pause_us = retry_us(probe->failures);
+	set_state(probe, PROBE_IDLE, pause_us);
 	settle(probe);
 }
 
 static void start(struct probe *probe);
 
-/* This address does not do: the next one, or none. */
 static void
 go_on(struct probe *probe)
 {
-	probe->address++;
-	if (probe->address < probe->backend->address_count)
-		start(probe);
-	else
-		all_failed(probe);
+	probe->at++;
+	start(probe);
+}
+
+static void
+note_failure(struct probe *probe, const char *error)
+{
+	probe->error = error;
+	probe->has_failure = true;
+	if (upstream_failed(probe->upstream, probe->target.id,
+			    clock_monotonic_us()))
+		say_target(probe, EVENT_BACKEND_TARGET_DOWN, error);
 }
 
 static void
 fail(struct probe *probe, const char *error)
 {
-	probe->error = error;
-	probe->is_next = true;
+	note_failure(probe, error);
+	probe->state = PROBE_LEAVING;
 	timer_clear(probe->conn.timers, &probe->timer);
 	conn_abort(&probe->conn); /* goes on when it is released */
+}
+
+/* The next target that can be asked, if any is left. */
+static bool
+take_target(struct probe *probe)
+{
+	const struct upstream *upstream = probe->upstream;
+
+	while (probe->at < upstream->count &&
+	       upstream->targets[probe->at].ip.family == IP_NONE)
+		probe->at++;
+	if (probe->at >= upstream->count)
+		return false;
+	probe->target = upstream->targets[probe->at];
+	return true;
 }
 
 static void
 start(struct probe *probe)
 {
-	const struct conf_endpoint *endpoint =
-		&probe->backend->addresses[probe->address];
 	int error;
 
 	buf_reset(&probe->in);
 	buf_reset(&probe->out);
 	probe->is_secured = false;
-	/* Each client's own: there is none to ask. */
-	if (endpoint->ip.family == IP_NONE) {
-		set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
-		settle(probe);
+	if (!take_target(probe)) {
+		end_round(probe);
 		return;
 	}
 	set_state(probe, PROBE_CONNECTING, probe->backend->connect_us_max);
-	error = conn_connect(&probe->conn, &endpoint->ip, endpoint->port);
+	error = conn_connect(&probe->conn, &probe->target.ip,
+			     probe->target.port);
 	if (error == 0)
 		return;
-	probe->error = strerror(-error);
-	all_failed(probe); /* no socket: another address has none either */
+	/* No socket: another target has none either. */
+	note_failure(probe, strerror(-error));
+	end_round(probe);
+}
+
+/* Before a name of it was looked up there is nobody to ask. */
+static void
+begin_round(struct probe *probe)
+{
+	probe->at = 0;
+	probe->has_answer = probe->has_failure = false;
+	if (probe->upstream->count == 0)
+		set_state(probe, PROBE_IDLE, PROBE_RETRY_US);
+	else
+		start(probe);
 }
 
 /* A timer that means the time is up, or the time has come. */
@@ -167,16 +240,10 @@ on_timer(struct timer *timer)
 {
 	struct probe *probe = OWNER(timer, struct probe, timer);
 
-	if (probe->state != PROBE_IDLE) {
+	if (probe->state == PROBE_IDLE)
+		begin_round(probe);
+	else
 		fail(probe, "no reply in time");
-		return;
-	}
-	if (!conn_is_idle(&probe->conn)) {
-		set_state(probe, PROBE_IDLE, PROBE_RETRY_US);
-		return;
-	}
-	probe->address = 0;
-	start(probe);
 }
 
 /* Send what has gathered, now or behind what is being sent. */
@@ -255,21 +322,38 @@ take_banner(struct probe *probe, const struct reply *reply)
 		greet(probe);
 }
 
+/* Into what was found of the others. */
+static void
+merge(struct probe *probe, const struct ehlo *offered)
+{
+	if (!probe->has_answer || probe->target.priority < probe->priority)
+		probe->found = *offered;
+	else if (probe->target.priority == probe->priority)
+		probe->found = ehlo_intersect(&probe->found, offered);
+	else
+		return;
+	probe->priority = probe->target.priority;
+	probe->has_answer = true;
+}
+
 static void
 keep(struct probe *probe, const struct ehlo *offered)
 {
-	*probe->result = *offered;
-	probe->failures = 0;
-	set_state(probe, PROBE_IDLE, PROBE_INTERVAL_US);
-	settle(probe);
+	merge(probe, offered);
+	if (!probe->was_asked)
+		*probe->result = probe->found; /* better than nothing */
+	if (upstream_succeeded(probe->upstream, probe->target.id))
+		say_target(probe, EVENT_BACKEND_TARGET_UP, NULL);
+	probe->state = PROBE_LEAVING;
+	timer_clear(probe->conn.timers, &probe->timer);
 }
 
 static void
 finish(struct probe *probe, const struct ehlo *offered)
 {
+	keep(probe, offered);
 	buf_append(&probe->out, SPAN_LIT("QUIT\r\n"));
 	conn_close(&probe->conn, &probe->out);
-	keep(probe, offered);
 }
 
 /* Refused, it is used in plain, or not at all. */
@@ -287,7 +371,7 @@ take_starttls(struct probe *probe, const struct reply *reply)
 	}
 	tls = keyring_connect(probes->keyring, probes->conf,
 			      (size_t)(probe->backend - probes->conf->backends),
-			      &probe->backend->addresses[probe->address].ip);
+			      probe->target.address, &probe->target.ip);
 	if (tls == NULL) {
 		fail(probe, "no TLS engine for it");
 		return;
@@ -381,8 +465,8 @@ on_closed(struct conn *conn, int error)
 	/* A session would go on in plain, on a connection of its own. */
 	if (probe->state == PROBE_SECURING &&
 	    probe->backend->tls == CONF_TLS_OPPORTUNISTIC) {
-		conn_abort(conn);
 		keep(probe, &probe->plain);
+		conn_abort(conn);
 	} else if (error == -EPROTO) {
 		fail(probe, conn_failure(conn));
 	} else {
@@ -394,10 +478,8 @@ static void
 on_released(struct conn *conn)
 {
 	struct probe *probe = OWNER(conn, struct probe, conn);
-	bool is_next = probe->is_next;
 
-	probe->is_next = false;
-	if (is_next && probe->state != PROBE_STOPPED)
+	if (probe->state != PROBE_STOPPED)
 		go_on(probe);
 }
 
@@ -411,18 +493,17 @@ static const struct conn_events probe_events = {
 };
 
 struct probes *
-probes_new(struct ring *ring, struct timers *timers, const struct conf *conf,
-	   const struct keyring *keyring, struct ehlo *probed,
-	   void (*first)(void *owner), void *owner)
+probes_new(const struct probes_host *host, void (*first)(void *owner),
+	   void *owner)
 {
-	size_t count = conf->backend_count;
+	size_t count = host->conf->backend_count;
 	struct probes *probes =
 		calloc(1, sizeof(*probes) + count * sizeof(struct probe));
 
 	if (probes == NULL)
 		return NULL;
-	probes->conf = conf;
-	probes->keyring = keyring;
+	probes->conf = host->conf;
+	probes->keyring = host->keyring;
 	probes->first = first;
 	probes->owner = owner;
 	probes->unasked = probes->count = count;
@@ -430,15 +511,26 @@ probes_new(struct ring *ring, struct timers *timers, const struct conf *conf,
 		struct probe *probe = &probes->probe[i];
 
 		probe->probes = probes;
-		probe->backend = &conf->backends[i];
-		probe->result = &probed[i];
+		probe->backend = &host->conf->backends[i];
+		probe->upstream = &host->upstreams[i];
+		probe->result = &host->probed[i];
 		probe->timer.fire = on_timer;
 		buf_init(&probe->in, REPLY_OCTETS_MAX);
 		buf_init(&probe->out, COMMANDS_MAX);
-		conn_init(&probe->conn, ring, timers, &probe_events);
-		timer_set(timers, &probe->timer, AT_ONCE);
+		conn_init(&probe->conn, host->ring, host->timers,
+			  &probe_events);
+		timer_set(host->timers, &probe->timer, AT_ONCE);
 	}
 	return probes;
+}
+
+void
+probes_hurry(struct probes *probes, size_t backend)
+{
+	struct probe *probe = &probes->probe[backend];
+
+	if (probe->state == PROBE_IDLE)
+		timer_set(probe->conn.timers, &probe->timer, AT_ONCE);
 }
 
 void

@@ -6,13 +6,52 @@
 
 #include "dmarc/domain.h"
 
+struct conf_arrival
+routing_arrival(const struct session *session)
+{
+	return (struct conf_arrival){ session->listener, session->client.ip };
+}
+
+/* The next route at or behind *i that is open to the client; NULL at the end.
+ */
+static const struct conf_route *
+next_open(const struct session *session, size_t *i)
+{
+	const struct conf *conf = session->host->conf;
+	const struct conf_arrival arrival = routing_arrival(session);
+
+	while (*i < conf->route_count) {
+		const struct conf_route *route = &conf->routes[(*i)++];
+
+		if (conf_route_is_open(conf, route, &arrival))
+			return route;
+	}
+	return NULL;
+}
+
+void
+routing_look(struct session *session)
+{
+	const struct conf_route *route;
+	size_t i = 0;
+
+	session->early = CONF_NO_BACKEND;
+	if (session->host->conf->backend_connect != CONNECT_AT_CONNECT)
+		return;
+	while ((route = next_open(session, &i)) != NULL) {
+		if (session->early != CONF_NO_BACKEND &&
+		    session->early != route->backend) {
+			session->early = CONF_NO_BACKEND;
+			return;
+		}
+		session->early = route->backend;
+	}
+}
+
 bool
 routing_is_early(const struct session *session)
 {
-	const struct conf *conf = session->host->conf;
-
-	return conf->has_one_backend &&
-	       conf->backend_connect == CONNECT_AT_CONNECT;
+	return session->early != CONF_NO_BACKEND;
 }
 
 static struct ehlo
@@ -29,18 +68,19 @@ probed_ehlo(const struct session *session, size_t backend)
 struct ehlo
 routing_ehlo(const struct session *session)
 {
-	const struct conf *conf = session->host->conf;
-	struct ehlo known;
+	const struct conf_route *route;
+	struct ehlo known = { 0 };
+	bool is_first = true;
+	size_t i = 0;
 
 	if (routing_is_early(session) && session->backend.greeting == STEP_OK &&
 	    backend_is_alive(&session->backend))
 		return session->backend.ehlo;
-	known = probed_ehlo(session, conf->routes[0].backend);
-	for (size_t i = 1; i < conf->route_count; i++) {
-		struct ehlo other =
-			probed_ehlo(session, conf->routes[i].backend);
+	while ((route = next_open(session, &i)) != NULL) {
+		struct ehlo other = probed_ehlo(session, route->backend);
 
-		known = ehlo_intersect(&known, &other);
+		known = is_first ? other : ehlo_intersect(&known, &other);
+		is_first = false;
 	}
 	return known;
 }
@@ -58,6 +98,7 @@ routing_is_same(const struct conf_route *a, const struct conf_route *b)
 const struct conf_route *
 routing_find(struct session *session, const struct path *path)
 {
+	const struct conf_arrival arrival = routing_arrival(session);
 	struct arena arena;
 	struct span domain = SPAN_NONE;
 	const struct conf_route *route;
@@ -65,7 +106,7 @@ routing_find(struct session *session, const struct path *path)
 	arena_init(&arena, 4096);
 	if (!path->is_literal)
 		domain_normalise(path->domain, &arena, &domain);
-	route = conf_route(session->host->conf, domain);
+	route = conf_route(session->host->conf, &arrival, path->local, domain);
 	arena_fini(&arena);
 	return route;
 }
@@ -81,5 +122,5 @@ routing_take(struct session *session, const struct conf_route *route)
 	    session->backend.index != route->backend)
 		session_drop_leg(session, SIDE_BACKEND);
 	if (!backend_is_alive(&session->backend))
-		session_reach(session, SIDE_BACKEND, route->backend, 0);
+		session_reach(session, SIDE_BACKEND, route->backend);
 }

@@ -68,7 +68,7 @@ secure_backend(struct session *session, enum session_side side)
 				     .act = ACT_SECURE,
 				     .side = side,
 				     .backend = leg->index,
-				     .address = leg->address,
+				     .address = leg->target.address,
 			     });
 }
 
@@ -93,20 +93,4 @@ secure_backend_failed(struct session *session, enum session_side side,
 
 	if (leg != NULL)
 		session_log_leg(session, leg, EVENT_TLS_FAILED, reason);
-}
-
-bool
-secure_try_next(struct session *session, enum session_side side)
-{
-	struct backend *leg = session_leg(session, side);
-	bool is_plain_next = leg->has_tls_failed && !leg->skips_tls &&
-			     leg->conf->tls == CONF_TLS_OPPORTUNISTIC;
-
-	if (leg->failure != EVENT_BACKEND_DOWN ||
-	    (!is_plain_next && backend_is_last(leg)))
-		return false;
-	session_reach(session, side, leg->index,
-		      leg->address + (is_plain_next ? 0 : 1));
-	leg->skips_tls = is_plain_next;
-	return true;
 }

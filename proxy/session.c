@@ -77,7 +77,7 @@ session_leg(struct session *session, enum session_side side)
 /* key=value details of an event: session, client, backend, why. */
 static void
 log_about(struct session *session, const struct backend *leg,
-	  enum log_event event, const char *reason)
+	  enum log_event event, const char *key, const char *value)
 {
 	size_t before = session->details.n;
 	char ip[IP_TEXT_MAX];
@@ -92,8 +92,8 @@ log_about(struct session *session, const struct backend *leg,
 		buf_append(&session->details, SPAN_LIT(" backend="));
 		buf_append(&session->details, leg->conf->name);
 	}
-	if (reason != NULL)
-		buf_printf(&session->details, " reason=\"%s\"", reason);
+	if (value != NULL)
+		buf_printf(&session->details, " %s=\"%s\"", key, value);
 	session_act(session, (struct session_action){
 				     .act = ACT_EVENT,
 				     .event = event,
@@ -103,26 +103,23 @@ log_about(struct session *session, const struct backend *leg,
 }
 
 void
+session_log_target(struct session *session, const struct backend *leg,
+		   enum log_event event, const char *address)
+{
+	log_about(session, leg, event, "address", address);
+}
+
+void
 session_log(struct session *session, enum log_event event, const char *reason)
 {
-	log_about(session, &session->backend, event, reason);
+	log_about(session, &session->backend, event, "reason", reason);
 }
 
 void
 session_log_leg(struct session *session, const struct backend *leg,
 		enum log_event event, const char *reason)
 {
-	log_about(session, leg, event, reason);
-}
-
-void
-session_log_lost(struct session *session, const struct backend *leg)
-{
-	enum log_event event = leg->failure;
-
-	if (event == EVENT_BACKEND_DOWN && !backend_is_last(leg))
-		event = EVENT_BACKEND_UNREACHABLE;
-	log_about(session, leg, event, leg->reason);
+	log_about(session, leg, event, "reason", reason);
 }
 
 struct span
@@ -153,7 +150,11 @@ session_reply(struct session *session, unsigned code, const char *enhanced,
 void
 session_abort_leg(struct session *session, enum session_side side)
 {
-	session_leg(session, side)->state = BACKEND_NONE;
+	struct backend *leg = session_leg(session, side);
+
+	leg->state = BACKEND_NONE;
+	if (leg->target.id == 0)
+		return; /* it never had a connection */
 	buf_reset(&session->out[side]);
 	session_act(session,
 		    (struct session_action){ .act = ACT_ABORT, .side = side });
@@ -259,24 +260,6 @@ void
 session_drained(struct session *session)
 {
 	session_goodbye(session, 421, "4.3.2", "Service is closing, try again");
-}
-
-void
-session_reach(struct session *session, enum session_side side, size_t backend,
-	      size_t address)
-{
-	struct backend *leg = session_leg(session, side);
-
-	backend_connect(leg, session->host->conf, backend, address,
-			session_now(session));
-	session_act(session, (struct session_action){
-				     .act = ACT_CONNECT,
-				     .side = side,
-				     .backend = backend,
-				     .address = address,
-				     .is_as_client = leg->conf->identity ==
-						     IDENTITY_TRANSPARENT,
-				     .source = session->client.ip });
 }
 
 void
@@ -498,8 +481,6 @@ init_client(struct session *session, const struct session_peer *peer)
 		if (ip_network_has(&session->listener->xclient_from.list[i],
 				   &peer->ip))
 			session->server.takes_xclient = true;
-	session->server.takes_login =
-		session->listener->relays_auth && routing_is_early(session);
 	session->server.has_tls = session->listener->tls_certificates.count > 0;
 	session->server.requires_tls = session->listener->requires_tls;
 	session->client = (struct xclient){
@@ -545,6 +526,7 @@ session_new(const struct session_host *host, const struct session_peer *peer)
 	answers_init(&session->answers, &session->arena, NAME_QUESTIONS_MAX);
 	backend_init(&session->backend);
 	init_client(session, peer);
+	routing_look(session);
 	session_enter(session, PHASE_START);
 	session->name_us = session->phase_us + host->conf->name_us_max;
 	return session;

@@ -33,6 +33,7 @@
 #include "proxy/conf.h"
 #include "proxy/log.h"
 #include "proxy/stats.h"
+#include "proxy/upstream.h"
 #include "smtp/extension.h"
 #include "smtp/tlsinfo.h"
 
@@ -44,6 +45,8 @@ struct session_host {
 	const struct domain_psl *psl; /* may be NULL */
 	struct dkim_engine *dkim;     /* one for each worker */
 	const struct ehlo *probed;    /* by backend index: its last EHLO */
+	struct upstream *upstreams;   /* by backend index: its targets */
+	struct upstream_dice dice;    /* among them; none: the first */
 	struct stats *stats;
 	/* Whether verdict lines cannot be written now; may be NULL. */
 	const bool *is_spool_full;
@@ -74,7 +77,8 @@ enum session_event_kind {
 	SESSION_CONNECTED, /* side: the connection asked for is up */
 	SESSION_OCTETS,    /* side, octets: they arrived */
 	SESSION_CLOSED,    /* side, error: the peer closed, or reset, or the
-			      connect failed (error, then no CONNECTED), or
+			      connect failed (error, then no CONNECTED; -EUSERS:
+			      the backend has as many connections as it may), or
 			      TLS did (then reason, constant, says how) */
 	SESSION_SECURED,   /* side, tls: TLS stands, as ACT_SECURE asked for */
 	SESSION_SENT,    /* side: all that was taken from the output is sent */
@@ -100,7 +104,8 @@ struct session_event {
 };
 
 enum session_act {
-	ACT_CONNECT,    /* side, backend, address: open a connection */
+	ACT_CONNECT,    /* side, backend, address, ip, port: open a connection;
+			   ip of no family: to the original destination */
 	ACT_SECURE,     /* side; of a backend: backend, address. Take the output
 			   now; when it has been sent, TLS begins */
 	ACT_CLOSE,      /* side: take the output now; when it has been sent,
@@ -121,18 +126,28 @@ enum session_act {
 struct session_action {
 	enum session_act act;
 	enum session_side side;
-	size_t backend;    /* index into conf->backends */
-	size_t address;    /* index into its addresses */
-	bool is_as_client; /* of ACT_CONNECT: from this address, or not */
-	struct ip source;
-	struct span octets; /* valid until the event that answers it; for
-			       ACT_EVENT until the next session_ call */
-	uint64_t offset;
-	size_t length;
-	struct span name; /* valid until the answer or ACT_FORGET */
-	enum dns_type type;
-	uint64_t ticket;
-	enum log_event event;
+	size_t backend; /* index into conf->backends */
+	size_t address; /* index into its addresses */
+	union {
+		struct {              /* of ACT_CONNECT */
+			struct ip ip; /* what the address stands for */
+			uint16_t port;
+			bool is_as_client; /* from this address, or not */
+			struct ip source;
+		};
+		struct {                    /* of all others */
+			struct span octets; /* valid until the event that
+					       answers it; for ACT_EVENT until
+					       the next session_ call */
+			uint64_t offset;
+			size_t length;
+			struct span name; /* valid until the answer or
+					     ACT_FORGET */
+			enum dns_type type;
+			enum log_event event;
+			uint64_t ticket;
+		};
+	};
 };
 
 struct session;

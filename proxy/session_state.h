@@ -10,6 +10,7 @@
  *   commands.c  what the client says between messages
  *   auth.c      AUTH, where it is passed on
  *   routing.c   which backend a mail is for
+ *   reach.c     at which of its targets a backend is reached
  *   intake.c    the octets of a message, by DATA or by BDAT
  *   dialogue.c  what the backend says between messages, and its losses
  *   delivery.c  from the verdict to the backend's reply
@@ -122,7 +123,9 @@ struct session {
 	uint64_t name_us; /* until when it is waited for */
 
 	/* Backends. */
+	size_t early; /* that is reached at the connect; or CONF_NO_BACKEND */
 	struct backend_identity identity;
+	struct upstream_attempt attempt[SIDE_COUNT];
 	struct backend backend;
 	struct backend *divert;    /* made when needed */
 	unsigned attempts;         /* reconnects for this mail */
@@ -198,8 +201,9 @@ void session_log(struct session *session, enum log_event event,
 		 const char *reason);
 void session_log_leg(struct session *session, const struct backend *leg,
 		     enum log_event event, const char *reason);
-/* Why a backend was lost; the next address, if any, is tried. */
-void session_log_lost(struct session *session, const struct backend *leg);
+/* Of one address of a backend. */
+void session_log_target(struct session *session, const struct backend *leg,
+			enum log_event event, const char *address);
 void session_count(struct session *session, enum counter stat, uint64_t n);
 uint64_t session_stall_deadline(const struct session *session);
 uint64_t session_drain_deadline(const struct session *session);
@@ -219,9 +223,17 @@ void session_lose_trust(struct session *session);
 void session_close(struct session *session);
 void session_reply(struct session *session, unsigned code, const char *enhanced,
 		   const char *text);
-/* Start to reach a backend on a side; the first address, or the next. */
+/* Start to reach a backend on a side. */
 void session_reach(struct session *session, enum session_side side,
-		   size_t backend, size_t address);
+		   size_t backend);
+/* That came to nothing: it is tried at another of its targets, or, where TLS
+ * was to blame and need not be, in plain at the same. False if there is no
+ * more to be tried. */
+bool session_reach_next(struct session *session, enum session_side side);
+/* It is up: its target is. */
+void session_reached(struct session *session, enum session_side side);
+/* It is lost; if in vain, its target is down. Said in the event log. */
+void session_note_lost(struct session *session, enum session_side side);
 /* Send on a leg whatever its envelope allows. */
 void session_pump(struct session *session, enum session_side side,
 		  const struct envelope *envelope);
@@ -244,9 +256,7 @@ void secure_backend_done(struct session *session, enum session_side side,
 			 const struct tlsinfo *tls);
 void secure_backend_failed(struct session *session, enum session_side side,
 			   const char *reason);
-/* A backend that could not be reached as it was tried: it is tried in plain,
- * where that is allowed, or its next address. False if there is no more. */
-bool secure_try_next(struct session *session, enum session_side side);
+
 /* patience.c */
 /* When the client has been silent, or slow, for too long; 0 for never. */
 uint64_t patience_deadline(const struct session *session);
@@ -281,6 +291,10 @@ void auth_news(struct session *session, const struct reply *reply);
 void auth_lost(struct session *session);
 
 /* routing.c */
+/* Who the client is, and where it came in. */
+struct conf_arrival routing_arrival(const struct session *session);
+/* That is known now, or another: which backend is left for it, if it is one. */
+void routing_look(struct session *session);
 /* One backend serves all, and is reached when the client connects. */
 bool routing_is_early(const struct session *session);
 /* What every backend that could be meant offers: the one we talk to, or all

@@ -8,6 +8,7 @@
 #include "proxy/cryptomem.h"
 #include "proxy/door.h"
 #include "proxy/driver.h"
+#include "proxy/hostnames.h"
 #include "proxy/log.h"
 #include "proxy/owner.h"
 #include "proxy/probe.h"
@@ -18,6 +19,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -78,6 +80,8 @@ struct worker {
 	struct dkim_engine *dkim;
 	struct probes *probes;
 	struct ehlo *probed;
+	struct upstream *upstreams;
+	struct hostnames *hostnames;
 	struct spoolfile spool;
 	struct tempfiles tempfiles;
 	struct session_host host;
@@ -264,6 +268,15 @@ on_probed(void *owner)
 	open_doors(owner);
 }
 
+static void
+on_addresses(void *owner, size_t backend)
+{
+	struct worker *worker = owner;
+
+	if (!worker->is_draining)
+		probes_hurry(worker->probes, backend);
+}
+
 /* --- sessions ---------------------------------------------------------------
  */
 
@@ -436,12 +449,23 @@ on_master_gone(struct op *op, int result, uint32_t flags)
 }
 
 static void
+count_targets(struct worker *worker)
+{
+	uint64_t down = 0;
+
+	for (size_t i = 0; i < worker->setup->conf->backend_count; i++)
+		down += upstream_count_down(&worker->upstreams[i]);
+	worker->setup->stats->count[STAT_BACKEND_TARGETS_DOWN] = down;
+}
+
+static void
 on_tick(struct timer *timer)
 {
 	struct worker *worker = OWNER(timer, struct worker, tick);
 
 	spoolfile_tick(&worker->spool);
 	tickets_turn(worker->setup->keyring->tickets);
+	count_targets(worker);
 	log_flush();
 	timer_set(&worker->timers, &worker->tick,
 		  clock_monotonic_us() + TICK_US);
@@ -462,6 +486,17 @@ wall(void *clock)
 {
 	(void)clock;
 	return clock_wall_us();
+}
+
+/* Asked for where a backend has several targets: not worth a generator. */
+static uint32_t
+draw(void *from)
+{
+	uint32_t number = 0;
+
+	(void)from;
+	(void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
+	return number;
 }
 
 size_t
@@ -508,6 +543,8 @@ sessions_init(struct worker *worker)
 		.psl = setup->psl,
 		.dkim = worker->dkim,
 		.probed = worker->probed,
+		.upstreams = worker->upstreams,
+		.dice = { .draw = draw },
 		.stats = setup->stats,
 		.is_spool_full = &worker->spool.is_full,
 		.is_memory_full = &worker->drivers.is_memory_full,
@@ -561,6 +598,21 @@ acceptors_init(struct worker *worker)
 	}
 }
 
+static struct probes *
+new_probes(struct worker *worker)
+{
+	const struct probes_host host = {
+		.ring = worker->ring,
+		.timers = &worker->timers,
+		.conf = worker->setup->conf,
+		.keyring = worker->setup->keyring,
+		.upstreams = worker->upstreams,
+		.probed = worker->probed,
+	};
+
+	return probes_new(&host, on_probed, worker);
+}
+
 /* What only this worker uses. False with a sentence in faults. */
 static bool
 acquire(struct worker *worker, struct buf *faults)
@@ -589,10 +641,14 @@ acquire(struct worker *worker, struct buf *faults)
 	worker->acceptors =
 		calloc(worker->acceptor_count, sizeof(struct acceptor));
 	worker->probed = calloc(conf->backend_count, sizeof(struct ehlo));
-	if (worker->acceptors != NULL && worker->probed != NULL)
-		worker->probes = probes_new(worker->ring, &worker->timers, conf,
-					    worker->setup->keyring,
-					    worker->probed, on_probed, worker);
+	worker->upstreams = upstreams_new(conf);
+	if (worker->upstreams != NULL)
+		worker->hostnames =
+			hostnames_new(worker->resolver, &worker->timers, conf,
+				      worker->upstreams, on_addresses, worker);
+	if (worker->acceptors != NULL && worker->probed != NULL &&
+	    worker->hostnames != NULL)
+		worker->probes = new_probes(worker);
 	if (worker->probes == NULL)
 		buf_append(faults, SPAN_LIT("out of memory\n"));
 	return worker->probes != NULL;
@@ -617,8 +673,9 @@ start(struct worker *worker)
 	worker->farewell.fire = on_farewell;
 	tickets_guard(worker->setup->keyring->tickets);
 	on_tick(&worker->tick);
-	/* Sessions that are opened with their backend ask it themselves. */
-	if (conf->has_one_backend &&
+	/* Sessions that are opened with their backend ask it themselves; but
+	 * a name has to be looked up before that. */
+	if (conf->has_one_backend && !hostnames_are_any(worker->hostnames) &&
 	    conf->backend_connect == CONNECT_AT_CONNECT)
 		open_doors(worker);
 	else
@@ -658,6 +715,7 @@ release(struct worker *worker)
 {
 	if (worker->probes != NULL)
 		probes_stop(worker->probes);
+	hostnames_free(worker->hostnames);
 	resolver_free(worker->resolver);
 	dkim_engine_free(worker->dkim);
 	if (worker->ring != NULL)
@@ -667,6 +725,7 @@ release(struct worker *worker)
 		spoolfile_fini(&worker->spool);
 	free(worker->acceptors);
 	free(worker->probed);
+	free(worker->upstreams);
 	if (worker->signals.fd >= 0)
 		close(worker->signals.fd);
 }

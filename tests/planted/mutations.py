@@ -29,6 +29,7 @@ DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
 COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
 PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
 SESSION, SECURE = "proxy/session.c", "proxy/secure.c"
+REACH = "proxy/reach.c"
 
 MUTATIONS = (
     # Promise 2: nothing is accepted before the backend has.
@@ -208,7 +209,7 @@ MUTATIONS = (
     bug("refused-mail-taken-up-again",
         "a refused sender is sent again after a reconnect",
         (DIALOGUE, "\t\tif (is_sender_refused(session) ||\n"
-         "\t\t    (!secure_try", "\t\tif ((!secure_try")),
+         "\t\t    (!session_reach_next", "\t\tif ((!session_reach_next")),
 
     # BDAT.
     bug("swallows-too-little", "the end of a refused chunk is a command",
@@ -326,8 +327,8 @@ MUTATIONS = (
          "!backend->is_secured;\n",
          "\treturn backend->conf->tls > CONF_TLS_VERIFY;\n")),
     bug("required-falls-back", "behind a failed handshake: then in plain",
-        (SECURE, "\t\t\t     leg->conf->tls == CONF_TLS_OPPORTUNISTIC;\n",
-         "\t\t\t     leg->conf->tls != CONF_TLS_OFF;\n")),
+        (REACH, "\t       leg->conf->tls == CONF_TLS_OPPORTUNISTIC;\n",
+         "\t       leg->conf->tls != CONF_TLS_OFF;\n")),
     bug("opportunistic-goes-on-there", "in plain, where a handshake has failed",
         (EVENTS, "\t\tsecure_backend_failed(session, event->side, "
          "event->reason);\n",
@@ -343,9 +344,7 @@ MUTATIONS = (
          "\tbool skips_tls = backend->skips_tls;\n\n"
          "\tbackend_fini(backend);\n\tbackend_init(backend);\n"
          "\tbackend->skips_tls = skips_tls;\n"
-         "\tbackend->state = BACKEND_CONNECTING;\n"),
-        (SECURE, "\tleg->skips_tls = is_plain_next;\n",
-         "\tleg->skips_tls |= is_plain_next;\n")),
+         "\tbackend->state = BACKEND_CONNECTING;\n")),
     bug("late-handshake-is-a-failed-one",
         "who hangs in a handshake gets the mail in plain",
         (BACKEND, "backend_overdue(struct backend *backend)\n{\n",

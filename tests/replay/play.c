@@ -330,11 +330,36 @@ do_from(struct stage *stage, struct span what)
 	return true;
 }
 
+/* Of several listeners, to that which is there. */
 static bool
 do_to(struct stage *stage, struct span what)
 {
-	return take_endpoint(&what, &stage->peer.local_ip,
-			     &stage->peer.local_port);
+	const struct conf *conf = stage->props.conf;
+	struct session_peer *peer = &stage->peer;
+
+	if (!take_endpoint(&what, &peer->local_ip, &peer->local_port))
+		return false;
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (conf->listeners[i].endpoint.port == peer->local_port &&
+		    ip_equal(&conf->listeners[i].endpoint.ip, &peer->local_ip))
+			peer->listener = &conf->listeners[i];
+	return true;
+}
+
+/* "hold 3 [RECIPIENT]", "leave": connections of other clients to each backend.
+ * On the wire it is the recipient's. */
+static bool
+do_others(struct stage *stage, struct span what)
+{
+	struct span word = next_word(&what);
+	uint64_t count = 0;
+
+	if (!span_equal(word, SPAN_LIT("leave")) &&
+	    (!span_equal(word, SPAN_LIT("hold")) ||
+	     !span_u64(next_word(&what), &count)))
+		return false;
+	stage->others = (unsigned)count;
+	return true;
 }
 
 /* "offers mta SIZE=1000 8BITMIME": what probing a backend has given. */
@@ -403,6 +428,8 @@ static const struct {
 				      */
 	{ "from", true, do_from },   /* IP PORT [proxied]: the client's */
 	{ "to", true, do_to },       /* IP PORT: where it connects to */
+	{ "others", true, do_others }, /* hold COUNT|leave: connections of
+					* other clients to the backend */
 	{ "offers", true, do_offers }, /* BACKEND KEYWORD[=NUMBER]… */
 	{ "wait", false, do_wait },    /* 301s */
 	{ "drain", false, do_drain },

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define TEXT_MAX (8u << 20)
 #define UNSAID_MAX (64u << 20)
@@ -55,6 +56,40 @@ init_party(struct party *party)
 	buf_init(&party->command, TEXT_MAX);
 }
 
+/* What a host name of a backend stands for, by the script's zone. */
+static void
+look_up(struct stage *stage, size_t backend, size_t address)
+{
+	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
+	const struct conf_backend *conf = &stage->props.conf->backends[backend];
+	struct ip list[UPSTREAM_TARGETS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct answer answer;
+
+		zone_lookup(stage->props.zone, conf->addresses[address].host,
+			    types[i], &answer);
+		for (size_t k = 0; k < answer.records; k++)
+			list[count++] = ip_make(answer.record[k].value.p,
+						answer.record[k].value.n);
+	}
+	upstream_resolved(&stage->upstreams[backend], address, list, count);
+}
+
+static void
+init_upstreams(struct stage *stage)
+{
+	const struct conf *conf = stage->props.conf;
+
+	stage->upstreams = upstreams_new(conf);
+	assert(stage->upstreams != NULL);
+	for (size_t i = 0; i < conf->backend_count; i++)
+		for (size_t k = 0; k < conf->backends[i].address_count; k++)
+			if (conf->backends[i].addresses[k].host.n > 0)
+				look_up(stage, i, k);
+}
+
 void
 stage_init(struct stage *stage, const struct stage_props *props,
 	   enum chunking chunking, uint64_t seed)
@@ -69,6 +104,7 @@ stage_init(struct stage *stage, const struct stage_props *props,
 			  .port = 4242 },
 	};
 	assert(props->conf->backend_count <= STAGE_BACKENDS_MAX);
+	init_upstreams(stage);
 	ip_parse(SPAN_LIT("192.0.2.10"), &stage->peer.ip);
 	ip_parse(SPAN_LIT("198.51.100.25"), &stage->peer.local_ip);
 	stage->peer.local_port = 25;
@@ -98,6 +134,7 @@ stage_fini(struct stage *stage)
 		buf_fini(&stage->party[side].command);
 	}
 	saying_fini(&stage->saying);
+	free(stage->upstreams);
 	limit_free(stage->limit);
 	buf_fini(&stage->disk);
 	buf_fini(&stage->writing.copy);
@@ -118,7 +155,9 @@ finish_connect(struct stage *stage, enum session_side side)
 	int error = 0;
 
 	party->is_connecting = false;
-	if (party->is_foreign) {
+	if (party->is_full) {
+		error = -EUSERS;
+	} else if (party->is_foreign) {
 		error = -EPERM;
 	} else if (party->refusals > 0) {
 		party->refusals--;
@@ -354,7 +393,8 @@ can_happen(const struct stage *stage, enum happening happening,
 
 	switch (happening) {
 	case CONNECT_ENDS:
-		return party->is_connecting && !party->is_hanging;
+		return party->is_connecting &&
+		       (party->is_full || !party->is_hanging);
 	case SEND_ENDS:
 		return party->is_sending && !party->is_stalled;
 	case HANDSHAKE_ENDS:
@@ -456,6 +496,12 @@ stage_settle(struct stage *stage)
 		}
 }
 
+/* Among the targets of a backend. In a script the first is always chosen. */
+static uint32_t throw(void *stage)
+{
+	return (uint32_t)stage_draw(stage);
+}
+
 /* As a worker does. */
 static bool
 take_message(void *limits, const struct ip *client)
@@ -482,6 +528,9 @@ stage_start(struct stage *stage)
 		.psl = stage->props.psl,
 		.dkim = stage->props.dkim,
 		.probed = stage->probed,
+		.upstreams = stage->upstreams,
+		.dice = { .draw = stage->is_simulated ? throw : NULL,
+			  .from = stage },
 		.stats = &stage->stats,
 		.is_spool_full = &stage->is_spool_full,
 		.is_memory_full = &stage->is_memory_full,

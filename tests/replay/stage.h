@@ -65,6 +65,7 @@ struct party {
 	unsigned refusals;         /* connects that will fail */
 	bool is_hanging;           /* connects are not answered */
 	bool is_foreign; /* the client's address is none to come from */
+	bool is_full;    /* its backend takes no more connections */
 	/* The dialogue as a bystander follows it. */
 	struct letter letter;
 	struct buf reply;    /* the line being said or heard */
@@ -108,11 +109,13 @@ struct stage {
 
 	struct stage_props props;
 	struct ehlo probed[STAGE_BACKENDS_MAX];
+	struct upstream *upstreams;
 	struct stats stats;
 	struct session_host host;
 	struct session_peer peer;
 	char id[8];
 	unsigned connections;
+	unsigned others; /* connections that others have to each backend */
 	struct session *session; /* NULL before the first and after the last */
 	struct party party[SIDE_COUNT];
 

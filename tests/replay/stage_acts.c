@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/replay/stage_acts.h"
 
+#include "proxy/endpoint.h"
+
 #include "tests/replay/bystander.h"
 
 #include <assert.h>
@@ -136,30 +138,46 @@ mark_connect(struct stage *stage, const struct session_action *action,
 
 /* As the kernel has it, nobody hears of a connect from another family. */
 static bool
-can_come(const struct stage *stage, const struct session_action *action,
-	 const struct conf_endpoint *address)
+can_come(const struct stage *stage, const struct session_action *action)
 {
-	const struct ip *to = address->ip.family == IP_NONE
+	const struct ip *to = action->ip.family == IP_NONE
 				      ? &stage->peer.local_ip
-				      : &address->ip;
+				      : &action->ip;
 
 	return !action->is_as_client || (action->source.family != IP_NONE &&
 					 action->source.family == to->family);
+}
+
+/* As a driver does; then nobody is connected to. */
+static bool
+has_no_place(const struct stage *stage, size_t backend)
+{
+	unsigned most = stage->props.conf->backends[backend].connections_max;
+	unsigned count = stage->others;
+
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++)
+		count += stage->party[side].is_open &&
+			 stage->party[side].backend == backend;
+	return most > 0 && count >= most;
 }
 
 static void
 connect_party(struct stage *stage, const struct session_action *action)
 {
 	struct party *party = &stage->party[action->side];
-	const struct conf_endpoint *address =
-		&stage->props.conf->backends[action->backend]
-			 .addresses[action->address];
+	char address[ENDPOINT_TEXT_MAX];
+	struct span text = stage->props.conf->backends[action->backend]
+				   .addresses[action->address]
+				   .at.text;
 
+	if (action->ip.family != IP_NONE)
+		text = endpoint_format(&action->ip, action->port, address);
 	if (action->side == SIDE_CLIENT || party->is_open) {
 		stage_fail(stage, "%c is connected a second time",
 			   stage_names[action->side]);
 		return;
 	}
+	party->is_full = has_no_place(stage, action->backend);
 	party->is_open = party->is_connecting = true;
 	party->is_behind_tls_failure = party->has_tls_failed &&
 				       party->backend == action->backend &&
@@ -167,10 +185,12 @@ connect_party(struct stage *stage, const struct session_action *action)
 	party->has_tls_failed = false;
 	party->backend = action->backend;
 	party->address = action->address;
+	if (party->is_full)
+		return;
 	party->connections++;
-	party->is_foreign = !can_come(stage, action, address);
+	party->is_foreign = !can_come(stage, action);
 	if (!party->is_foreign)
-		mark_connect(stage, action, address->text);
+		mark_connect(stage, action, text);
 }
 
 /* What is in the output goes out in plain; then nothing may until TLS stands.

@@ -233,7 +233,7 @@ add_recipient(struct post *post, const struct conf *conf,
 	struct post_recipient *recipient = &post->recipients[post->count];
 	unsigned kind = below(dice, 24);
 
-	if (domain.n == 1)
+	if (domain.n == 0)
 		domain = SPAN_LIT("backend.example");
 	if (one_in(dice, 30))
 		domain = SPAN_LIT("elsewhere.example");
@@ -294,7 +294,10 @@ post_route(const struct conf *conf, const char *address)
 {
 	struct span all = span_cstr(address);
 
-	return conf_route(conf, span_after(all, span_find(all, '@') + 1));
+	size_t at = span_find(all, '@');
+
+	return conf_route(conf, NULL, span_first(all, at),
+			  span_after(all, at + 1));
 }
 
 static unsigned

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -62,10 +63,13 @@ rig_init(struct rig *rig, const struct conf *conf, struct dkim_engine *dkim)
 	};
 	ip_parse(SPAN_LIT("192.0.2.10"), &rig->peer.ip);
 	ip_parse(SPAN_LIT("198.51.100.25"), &rig->peer.local_ip);
+	rig->upstreams = upstreams_new(conf);
+	assert(rig->upstreams != NULL);
 	rig->host = (struct session_host){
 		.conf = conf,
 		.dkim = dkim,
 		.probed = rig->probed,
+		.upstreams = rig->upstreams,
 		.stats = &rig->stats,
 		.monotonic_us = monotonic_us,
 		.wall_us = wall_us,
@@ -82,6 +86,7 @@ void
 rig_fini(struct rig *rig)
 {
 	session_free(rig->session);
+	free(rig->upstreams);
 	buf_fini(&rig->client_said);
 	buf_fini(&rig->backend_said);
 	buf_fini(&rig->client_heard);

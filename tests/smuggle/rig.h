@@ -27,6 +27,7 @@ struct rig {
 	struct dkim_engine *dkim;
 	struct rig_backend backend;
 	struct ehlo probed[4];
+	struct upstream *upstreams;
 	struct stats stats;
 	struct session_host host;
 	struct session_peer peer;

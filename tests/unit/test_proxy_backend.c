@@ -16,6 +16,8 @@ struct scene {
 	struct buf out;
 };
 
+static const struct upstream_target target = { .id = 1 };
+
 static void
 scene_make(struct scene *scene, enum conf_tls tls)
 {
@@ -27,7 +29,7 @@ scene_make(struct scene *scene, enum conf_tls tls)
 	scene->identity.gate = SPAN_LIT("gate.example");
 	buf_init(&scene->out, 10000);
 	backend_init(&scene->backend);
-	backend_connect(&scene->backend, &scene->conf, 0, 0, 0);
+	backend_connect(&scene->backend, &scene->conf, 0, &target, 0);
 	assert_true(backend_connected(&scene->backend, &scene->identity,
 				      &scene->out));
 }

@@ -139,7 +139,7 @@ struct scene {
 	struct session_host host;
 	struct conf conf;
 	struct conf_backend backends[2]; /* one listens, one does not */
-	struct conf_endpoint endpoints[2];
+	struct conf_address addresses[2];
 	struct stats stats;
 	struct spoolfile spool;
 	int directory; /* of the spool */
@@ -161,13 +161,13 @@ make_backends(struct scene *scene)
 {
 	int closed;
 
-	scene->server = loopback_listen(&scene->endpoints[0].ip,
-					&scene->endpoints[0].port);
-	closed = loopback_listen(&scene->endpoints[1].ip,
-				 &scene->endpoints[1].port);
+	scene->server = loopback_listen(&scene->addresses[0].at.ip,
+					&scene->addresses[0].at.port);
+	closed = loopback_listen(&scene->addresses[1].at.ip,
+				 &scene->addresses[1].at.port);
 	close(closed);
 	for (size_t i = 0; i < 2; i++) {
-		scene->backends[i].addresses = &scene->endpoints[i];
+		scene->backends[i].addresses = &scene->addresses[i];
 		scene->backends[i].address_count = 1;
 	}
 	scene->conf.backends = scene->backends;
@@ -337,6 +337,18 @@ octets_come_in_and_output_goes_out(void **state)
 	scene_end(&scene);
 }
 
+static struct session_action
+connect_to(const struct scene *scene, size_t backend)
+{
+	return (struct session_action){
+		.act = ACT_CONNECT,
+		.side = SIDE_BACKEND,
+		.backend = backend,
+		.ip = scene->addresses[backend].at.ip,
+		.port = scene->addresses[backend].at.port,
+	};
+}
+
 static void
 a_backend_is_reached_and_talked_to(void **state)
 {
@@ -346,8 +358,7 @@ a_backend_is_reached_and_talked_to(void **state)
 	(void)state;
 	scene_make(&scene);
 	start(&scene, SPAN_NONE);
-	plan((struct session_action){ .act = ACT_CONNECT,
-				      .side = SIDE_BACKEND });
+	plan(connect_to(&scene, 0));
 	nudge(&scene);
 	until_told(&scene, SESSION_CONNECTED, 1);
 	assert_int_equal(session->last[SESSION_CONNECTED].side, SIDE_BACKEND);
@@ -376,16 +387,14 @@ a_side_can_be_connected_again(void **state)
 	(void)state;
 	scene_make(&scene);
 	start(&scene, SPAN_NONE);
-	plan((struct session_action){
-		.act = ACT_CONNECT, .side = SIDE_BACKEND, .backend = 1 });
+	plan(connect_to(&scene, 1));
 	nudge(&scene);
 	until_told(&scene, SESSION_CLOSED, 1);
 	assert_int_equal(session->last[SESSION_CLOSED].error, -ECONNREFUSED);
 	for (unsigned i = 1; i <= 3; i++) {
 		plan((struct session_action){ .act = ACT_ABORT,
 					      .side = SIDE_BACKEND });
-		plan((struct session_action){ .act = ACT_CONNECT,
-					      .side = SIDE_BACKEND });
+		plan(connect_to(&scene, 0));
 		nudge(&scene);
 		until_told(&scene, SESSION_CONNECTED, i);
 	}

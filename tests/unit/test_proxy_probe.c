@@ -16,7 +16,8 @@ struct scene {
 	struct ring_scene ring;
 	struct conf conf;
 	struct conf_backend backend;
-	struct conf_endpoint endpoints[2];
+	struct conf_address addresses[2];
+	struct upstream upstream;
 	struct keyring keyring;
 	struct ehlo probed;
 	struct probes *probes;
@@ -41,22 +42,33 @@ scene_make(struct scene *scene, enum conf_identity identity)
 	scene->stderr_kept = silence_start();
 	buf_init(&scene->got, 10000);
 	for (size_t i = 0; i < 2; i++)
-		scene->servers[i] = loopback_listen(&scene->endpoints[i].ip,
-						    &scene->endpoints[i].port);
+		scene->servers[i] =
+			loopback_listen(&scene->addresses[i].at.ip,
+					&scene->addresses[i].at.port);
 	scene->backend = (struct conf_backend){
 		.name = SPAN_LIT("mta"),
-		.addresses = scene->endpoints,
+		.addresses = scene->addresses,
 		.address_count = 2,
 		.identity = identity,
 		.connect_us_max = 300000,
 		.reply_us_max = 300000,
+		.retry_us = 1000000,
+		.probe_us = 60000000,
 	};
 	scene->conf.hostname = SPAN_LIT("gate.example");
 	scene->conf.backends = &scene->backend;
 	scene->conf.backend_count = 1;
-	scene->probes =
-		probes_new(scene->ring.ring, &scene->ring.timers, &scene->conf,
-			   &scene->keyring, &scene->probed, on_first, scene);
+	upstream_init(&scene->upstream, &scene->backend);
+	scene->probes = probes_new(
+		&(struct probes_host){
+			.ring = scene->ring.ring,
+			.timers = &scene->ring.timers,
+			.conf = &scene->conf,
+			.keyring = &scene->keyring,
+			.upstreams = &scene->upstream,
+			.probed = &scene->probed,
+		},
+		on_first, scene);
 	assert_non_null(scene->probes);
 }
 
@@ -118,12 +130,13 @@ a_backend_is_asked_and_its_keywords_are_kept(void **state)
 
 	(void)state;
 	scene_make(&scene, IDENTITY_XCLIENT);
+	scene.upstream.count = 1;
 	server_takes(&scene, 0);
 	server_says(&scene, "220-hello\r\n220 mta\r\n");
 	server_gets(&scene, SPAN_LIT("EHLO gate.example\r\n"));
 	server_says(&scene, "250-mta\r\n250-SIZE 1000\r\n250 8BITMIME\r\n");
 	server_gets(&scene, SPAN_LIT("QUIT\r\n"));
-	assert_int_equal(scene.asked, 1);
+	ring_scene_until(&scene.ring, &scene.asked, 1);
 	assert_int_equal(scene.probed.extensions,
 			 EXTENSION_BIT(EXTENSION_SIZE) |
 				 EXTENSION_BIT(EXTENSION_8BITMIME));
@@ -146,7 +159,7 @@ server_gets_own_addresses(struct scene *scene)
 	endpoint_read(&peer, &ip, &port);
 	buf_init(&wanted, PROXYHDR_V1_MAX);
 	buf_printf(&wanted, "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n", port,
-		   scene->endpoints[0].port);
+		   scene->addresses[0].at.port);
 	server_gets(scene, buf_span(&wanted));
 	buf_fini(&wanted);
 }
@@ -178,12 +191,13 @@ an_old_server_offers_nothing_and_works(void **state)
 	(void)state;
 	scene_make(&scene, IDENTITY_NONE);
 	scene.probed.extensions = 7;
+	scene.upstream.count = 1;
 	server_takes(&scene, 0);
 	server_says(&scene, "220 mta\r\n");
 	server_gets(&scene, SPAN_LIT("EHLO gate.example\r\n"));
 	server_says(&scene, "502 what?\r\n");
 	server_gets(&scene, SPAN_LIT("QUIT\r\n"));
-	assert_int_equal(scene.asked, 1);
+	ring_scene_until(&scene.ring, &scene.asked, 1);
 	assert_int_equal(scene.probed.extensions, 0);
 	scene_end(&scene);
 }
@@ -210,7 +224,9 @@ fail_by(struct scene *scene, const char *banner, bool is_silence)
 	server_gets(scene, SPAN_LIT("EHLO gate.example\r\n"));
 	server_says(scene, "250 SIZE 7\r\n");
 	server_gets(scene, SPAN_LIT("QUIT\r\n"));
-	assert_int_equal(scene->asked, 1);
+	ring_scene_until(&scene->ring, &scene->asked, 1);
+	assert_int_equal(scene->upstream.targets[0].failures, 1);
+	assert_int_equal(scene->upstream.targets[1].failures, 0);
 	scene_end(scene);
 }
 
@@ -243,7 +259,7 @@ a_backend_that_is_down_is_tried_again(void **state)
 	(void)state;
 	scene_make(&scene, IDENTITY_NONE);
 	scene.probed.extensions = 7;
-	scene.endpoints[0].port = scene.endpoints[1].port = 1;
+	scene.upstream.targets[0].port = scene.upstream.targets[1].port = 1;
 	ring_scene_until(&scene.ring, &scene.asked, 1);
 	assert_int_equal(scene.probed.extensions, 7);
 	ring_scene_for(&scene.ring, 50000); /* the second failure */

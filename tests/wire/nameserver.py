@@ -56,6 +56,13 @@ class Zone:
             self.names.add(name)
             name = name.partition(".")[2]
 
+    def addresses(self, name):
+        """Those of a host, as an endpoint has them."""
+        name = name.lower().rstrip(".")
+        return [form.format(ipaddress.ip_address(data))
+                for kind, form in (("A", "{}"), ("AAAA", "[{}]"))
+                for data in self.records.get((name, TYPES[kind]), [])]
+
     def answer(self, query):
         """The response to a query: the question, and records of that very
         name and type."""
@@ -72,6 +79,18 @@ class Zone:
                                         0, 0) + query[12:at + 5]
                 + b"".join(struct.pack("!HHHIH", 0xc00c, kind, 1, TTL,
                                        len(each)) + each for each in data))
+
+
+def endpoints(text, zone):
+    """ADDRESS:PORT for each that HOST:PORT stands for by a zone's text; an
+    address is itself, and what each client has of its own is none. Only a
+    zone that is asked has to be a plain one."""
+    host, _, port = text.rpartition(":")
+    if "original-destination" in text:
+        return []
+    if "[" in host or host.replace(".", "").isdigit():
+        return [text]
+    return [f"{address}:{port}" for address in Zone(zone).addresses(host)]
 
 
 class NameServer:

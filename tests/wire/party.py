@@ -295,37 +295,42 @@ class Knocks:
                                   socket.htons(ETH_P_ALL))
         self.sock.bind(("lo", 0))
         self.sock.setblocking(False)
-        self.seen = set()   # (source port, port): a SYN may be repeated
+        self.seen = set()   # a SYN may be repeated
 
-    def ports(self):
-        """Ports that were newly knocked at."""
-        ports = []
+    def endpoints(self):
+        """(address, port) of each that was newly knocked at."""
+        endpoints = []
         while True:
             try:
                 packet, origin = self.sock.recvfrom(256)
             except BlockingIOError:
-                return ports
+                return endpoints
             if origin[2] != socket.PACKET_OUTGOING:
                 continue
-            pair = _syn_ports(packet, origin[1])
-            if pair and pair not in self.seen:
-                self.seen.add(pair)
-                ports.append(pair[1])
+            knock = _knock(packet, origin[1])
+            if knock and knock not in self.seen:
+                self.seen.add(knock)
+                endpoints.append(knock[1:])
 
 
-def _syn_ports(packet, protocol):
-    """Source and destination port of a SYN; None for all else."""
+def _knock(packet, protocol):
+    """Source port, destination and its port of a SYN; None for all else."""
     start = LOOPBACK_HEADER
     if protocol == ETH_P_IP:
+        address = socket.inet_ntop(socket.AF_INET,
+                                   packet[start + 16:start + 20])
         start += (packet[start] & 15) * 4
     elif protocol == ETH_P_IPV6:
+        address = socket.inet_ntop(socket.AF_INET6,
+                                   packet[start + 24:start + 40])
         start += 40
     else:
         return None
     tcp = packet[start:start + 14]
     if len(tcp) < 14 or tcp[13] & 0x12 != 0x02:
         return None
-    return struct.unpack("!HH", tcp[:4])
+    source, port = struct.unpack("!HH", tcp[:4])
+    return source, address, port
 
 
 class Probe:

@@ -19,15 +19,15 @@ from tests.wire import script as scripts
 from tests.wire.party import (Connection, Knocks, Listener, Party, Probe,
                               deadline, family_of, parse_endpoint)
 from tests.wire.script import Script, matches
-from tests.wire.world import (DMARCGATE, LISTEN, SYN_SENT, Gate, Sockets,
-                              Trouble, enter_network, new_home)
+from tests.wire.world import (DMARCGATE, LISTEN, OTHERS, SYN_SENT, Gate,
+                              Sockets, Trouble, enter_network, new_home)
 
-PROBE_US = 60 * 1000000     # between two probes of a backend
+PROBE_US = 60 * 1000000     # between two probes of a backend, unless it says
 ASIDE_US = 7 * 1000000      # so that none falls together with a time-out
 STEP_US = 10 * 1000000      # of time that passes: one deadline after the other
 BLOCKED_SECONDS = 0.05      # … without any change: nobody reads on
 SHOWN_MAX = 300
-UNITS_US = {"ms": 1000, "s": 1000000, "m": 60000000}
+UNITS_US = {"ms": 1000, "s": 1000000, "m": 60000000, "h": 3600000000}
 NAMES = {"client": "c", "backend": "b", "divert": "d"}
 
 # Listeners beside the script's own: what a script says of its client may need
@@ -57,18 +57,22 @@ class Play:
                              for words in self.script.directives(name))
         enter_network(self.script, self.is_narrow)
         self.parties = {letter: Party(letter) for letter in "cbd"}
-        self.listen = re.search(r'listen "([^"]+)"', self.script.conf)[1]
+        listen = re.findall(r'listen "([^"]+)"', self.script.conf)
+        self.backends = self._backends()
         self.listeners = self._make_listeners()
         self.knocks = Knocks()
         self.sockets = Sockets(
-            {parse_endpoint(self.listen)[1], PROXY_LISTENER[1]},
+            {PROXY_LISTENER[1], *(parse_endpoint(each)[1] for each in listen)},
             {parse_endpoint(each.address)[1] for each in self.listeners})
         self.probes = []
+        self.probe_us = self._probe_interval()
         self.probed_us = 0
         self.is_probing = False
+        self.others = []           # their connections, of both ends
+        self.others_due = 0        # connections for them, not accepted yet
         self.left = []             # connections that the parties have done with
         self.origin = ("192.0.2.10", 4242)
-        self.target = parse_endpoint(self.listen)
+        self.target = parse_endpoint(listen[0])
         self.proxied = None
         self.has_started = False
         self.is_listening = False
@@ -84,21 +88,31 @@ class Play:
     # --- the backends ---
 
     def _backends(self):
-        """(name, addresses) of each backend of proxy.conf."""
-        return [(name, re.findall(r'"([^"]+)"', addresses))
+        """(name, addresses) of each backend of proxy.conf: of a host name
+        those that the zone has."""
+        return [(name, [endpoint
+                        for text in re.findall(r'"([^" ]+)', addresses)
+                        for endpoint in nameserver.endpoints(
+                            text, self.script.zone)])
                 for name, addresses in re.findall(
                     r'backend "([^"]+)" \{[^}]*?address = \{([^}]*)\}',
                     self.script.conf)]
+
+    def _probe_interval(self):
+        found = re.search(r"probe-interval = (\d+)([smh])", self.script.conf)
+        return int(found[1]) * UNITS_US[found[2]] if found else PROBE_US
 
     def _make_listeners(self):
         diverted = self._connects("d", self.script.lines)
         return [Listener(address, self.parties[
                     "d" if address in diverted else "b"])
-                for _, addresses in self._backends() for address in addresses]
+                for address in dict.fromkeys(
+                    address for _, addresses in self.backends
+                    for address in addresses)]
 
     def _keywords(self, address):
         """What a backend offers to a probe."""
-        for name, addresses in self._backends():
+        for name, addresses in self.backends:
             for words in self.script.directives("offers"):
                 if address in addresses and words.split()[0] == name:
                     return [word.replace("=", " ").encode()
@@ -106,10 +120,10 @@ class Play:
         return []
 
     def _probe_all(self):
-        """Each backend is asked once, at its first address, whenever it is
-        time: connections that are made then are no session's."""
+        """Each address of each backend is asked once, whenever it is time:
+        connections that are made then are no session's."""
         self.is_probing = True
-        due = len(self._backends())
+        due = sum(len(addresses) for _, addresses in self.backends)
         until = deadline()
         while (len(self.probes) < due
                or not all(probe.is_over for probe in self.probes)):
@@ -118,6 +132,7 @@ class Play:
                               f"{len(self.probes)} have come")
             self.pump(10)
         self.probes.clear()
+        self.settle()   # the round ends when the gate has seen the last close
         self.probed_us = self.gate.now_us
         self.is_probing = False
 
@@ -139,7 +154,7 @@ class Play:
         for party in self.parties.values():
             for connection in party.connections:
                 has_moved |= self._move(party, connection)
-        for connection in self.left:
+        for connection in self.left + self.others:
             connection.receive()
         return has_moved
 
@@ -162,9 +177,9 @@ class Play:
 
     def _take_knocks(self):
         has_moved = False
-        for port in self.knocks.ports():
+        for endpoint in self.knocks.endpoints():
             for listener in self.listeners:
-                if parse_endpoint(listener.address)[1] != port:
+                if parse_endpoint(listener.address) != endpoint:
                     continue
                 if listener.refusals > 0:
                     unmade = Connection(None, listener.address)
@@ -184,6 +199,10 @@ class Play:
         if self.is_probing:
             self.probes.append(Probe(connection,
                                      self._keywords(listener.address)))
+        elif self.others_due > 0:
+            self.others_due -= 1
+            self.others.append(connection)
+            connection.say(b"220 another\r\n")
         else:
             listener.party.connections.append(connection)
 
@@ -376,6 +395,7 @@ class Play:
         act = {"more": self._do_more, "wait": self._do_wait,
                "drain": self._do_drain, "from": self._do_from,
                "to": self._do_to, "dns": self._do_dns,
+               "others": self._do_others,
                "offers": lambda what: None,
                **{name: lambda what, side=side: self._do_party(side, what)
                   for name, side in NAMES.items()}}.get(word)
@@ -395,7 +415,7 @@ class Play:
         until = self.gate.now_us + int(found[1]) * UNITS_US[found[2]]
         self.settle()
         while self.gate.now_us < until:
-            probe_us = self.probed_us + PROBE_US
+            probe_us = self.probed_us + self.probe_us
             self._pass_time(min(until, self.gate.now_us + STEP_US, probe_us)
                             - self.gate.now_us)
             if self.gate.now_us == probe_us:
@@ -414,6 +434,30 @@ class Play:
 
     def _do_dns(self, what):
         {"holds": self.dns.hold, "answers": self.dns.answer}[what]()
+
+    def _do_others(self, what):
+        """Clients whose session has its connection to the backend, with which
+        nothing happens; or they are gone, and it as well."""
+        word, _, count = what.partition(" ")
+        if word == "leave":
+            for connection in self.others:
+                connection.reset()
+            self.others.clear()
+            self.settle()
+            return
+        count, _, recipient = count.partition(" ")
+        self.others_due = int(count)
+        for _ in range(int(count)):
+            sock = socket.socket()
+            sock.bind((OTHERS, 0))
+            sock.settimeout(5)
+            sock.connect(self.target)
+            if recipient:
+                sock.sendall(b"EHLO other.example\r\nMAIL FROM:<>\r\n"
+                             b"RCPT TO:<%s>\r\n" % recipient.encode())
+            self.others.append(Connection(sock))
+        self._await(lambda: self.others_due == 0)
+        self.settle()
 
     def _do_from(self, what):
         host, port, *proxied = what.split()

@@ -38,6 +38,7 @@ HASH_SIZE = Path("/proc/sys/net/ipv4/tcp_child_ehash_entries")
 SECONDS_MAX = 20                   # for what should happen at once
 
 # Whatever stands for a host in a script: a client, the gate, a backend.
+OTHERS = "203.0.113.77"     # clients that no script listens to
 ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|(?<![\w:])2001:db8:[\w:]*")
 
 # States in /proc/net/tcp.
@@ -78,10 +79,10 @@ def _new_network():
 
 def addresses(script):
     """Of a script's hosts, those that loopback does not have anyway."""
-    text = script.conf + "\n".join(
+    text = script.conf + script.zone + "\n".join(
         line.text.decode("utf-8", "replace") for line in script.lines
         if line.kind == "directive")
-    found = {"192.0.2.10", "198.51.100.25", "2001:db8::25",
+    found = {"192.0.2.10", "198.51.100.25", "2001:db8::25", OTHERS,
              *ADDRESS.findall(text)}
     return [address for address in map(ipaddress.ip_address, sorted(found))
             if not address.is_loopback]
@@ -218,7 +219,7 @@ class Gate:
         """The events of sessions, in order, as NAME KEY=VALUE...: others are
         told of processes and of probes."""
         return [line.split(" ", 2)[2] for line in self._log()
-                if " session=" in line]
+                if " session=" in line and f" client={OTHERS}" not in line]
 
     def verdicts(self):
         """Verdict lines so far, as text; others stand between them."""

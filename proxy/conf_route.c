@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Titles and conditions of routes: what fits them, and what covers what.
+ * Pure. */
+#include "proxy/conf_table.h"
+
+#include "dmarc/domain.h"
+#include "smtp/address.h"
+
+/* --- titles ------------------------------------------------------------- */
+
+/* "user@example.com", as a path would have it. */
+static bool
+parse_mailbox(struct arena *arena, struct span title, struct conf_route *route)
+{
+	uint8_t octets[ADDRESS_PATH_MAX + 2];
+	struct span in = span_make(octets, title.n + 2);
+	struct path path;
+
+	if (title.n > ADDRESS_PATH_MAX)
+		return false;
+	octets[0] = '<';
+	memcpy(octets + 1, title.p, title.n);
+	octets[title.n + 1] = '>';
+	if (!path_parse(&in, &path) || in.n > 0 || path.is_null ||
+	    path.is_literal || path.local.n == 0)
+		return false;
+	route->match = MATCH_MAILBOX;
+	route->local = arena_copy(arena, path.local);
+	return domain_normalise(path.domain, arena, &route->domain);
+}
+
+/* As it is printed, and stands in verdict lines. */
+static struct span
+written(struct arena *arena, const struct conf_route *route)
+{
+	struct span title;
+	struct buf buf;
+
+	buf_init(&buf, ADDRESS_PATH_MAX + 2);
+	buf_append(&buf, route->local);
+	if (route->match == MATCH_MAILBOX)
+		buf_append_octet(&buf, '@');
+	else if (route->match == MATCH_BELOW)
+		buf_append_octet(&buf, '.');
+	buf_append(&buf, route->domain);
+	title = arena_copy(arena, buf_span(&buf));
+	buf_fini(&buf);
+	return title;
+}
+
+bool
+conf_route_parse(struct arena *arena, struct span title,
+		 struct conf_route *route)
+{
+	bool is_good;
+
+	if (span_equal(title, SPAN_LIT("*"))) {
+		route->match = MATCH_ANY;
+		route->title = SPAN_LIT("*");
+		return true;
+	}
+	if (span_find(title, '@') < title.n) {
+		is_good = parse_mailbox(arena, title, route);
+	} else if (title.n > 0 && title.p[0] == '.') {
+		route->match = MATCH_BELOW;
+		is_good = domain_normalise(span_after(title, 1), arena,
+					   &route->domain);
+	} else {
+		route->match = MATCH_DOMAIN;
+		is_good = domain_normalise(title, arena, &route->domain);
+	}
+	if (is_good)
+		route->title = written(arena, route);
+	return is_good;
+}
+
+/* --- what fits ---------------------------------------------------------- */
+
+static bool
+has_index(const struct conf_indexes *indexes, size_t index)
+{
+	for (size_t i = 0; i < indexes->count; i++)
+		if (indexes->list[i] == index)
+			return true;
+	return false;
+}
+
+static bool
+has_client(const struct conf_networks *networks, const struct ip *ip)
+{
+	for (size_t i = 0; i < networks->count; i++)
+		if (ip_network_has(&networks->list[i], ip))
+			return true;
+	return false;
+}
+
+bool
+conf_route_is_open(const struct conf *conf, const struct conf_route *route,
+		   const struct conf_arrival *arrival)
+{
+	size_t listener = (size_t)(arrival->listener - conf->listeners);
+
+	return (route->listeners.count == 0 ||
+		has_index(&route->listeners, listener)) &&
+	       (route->clients.count == 0 ||
+		has_client(&route->clients, &arrival->client));
+}
+
+/* Whether a title fits every recipient of a domain, or, with its local part,
+ * this one. */
+static bool
+is_for(const struct conf_route *route, struct span local, struct span domain)
+{
+	switch (route->match) {
+	case MATCH_ANY:
+		return true;
+	case MATCH_DOMAIN:
+		return span_equal(route->domain, domain);
+	case MATCH_BELOW:
+		return domain.n > route->domain.n &&
+		       domain_is_within(domain, route->domain);
+	case MATCH_MAILBOX:
+		return span_equal(route->domain, domain) &&
+		       span_equal_nocase(route->local, local);
+	}
+	return false;
+}
+
+const struct conf_route *
+conf_route(const struct conf *conf, const struct conf_arrival *arrival,
+	   struct span local, struct span domain)
+{
+	for (size_t i = 0; i < conf->route_count; i++) {
+		const struct conf_route *route = &conf->routes[i];
+
+		if (is_for(route, local, domain) &&
+		    (arrival == NULL ||
+		     conf_route_is_open(conf, route, arrival)))
+			return route;
+	}
+	return NULL;
+}
+
+/* --- what covers what --------------------------------------------------- */
+
+static bool
+covers_title(const struct conf_route *a, const struct conf_route *b)
+{
+	switch (b->match) {
+	case MATCH_ANY:
+		return a->match == MATCH_ANY;
+	case MATCH_BELOW:
+		return a->match == MATCH_ANY ||
+		       (a->match == MATCH_BELOW &&
+			domain_is_within(b->domain, a->domain));
+	case MATCH_DOMAIN:
+		return a->match != MATCH_MAILBOX &&
+		       is_for(a, SPAN_NONE, b->domain);
+	case MATCH_MAILBOX:
+		return is_for(a, b->local, b->domain);
+	}
+	return false;
+}
+
+static bool
+covers_listeners(const struct conf_indexes *a, const struct conf_indexes *b)
+{
+	if (a->count == 0)
+		return true;
+	for (size_t i = 0; i < b->count; i++)
+		if (!has_index(a, b->list[i]))
+			return false;
+	return b->count > 0;
+}
+
+static bool
+covers_network(const struct conf_networks *a, const struct ip_network *b)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->list[i].prefix <= b->prefix &&
+		    ip_network_has(&a->list[i], &b->ip))
+			return true;
+	return false;
+}
+
+/* Two halves that cover a whole together are not put together. */
+static bool
+covers_clients(const struct conf_networks *a, const struct conf_networks *b)
+{
+	if (a->count == 0)
+		return true;
+	for (size_t i = 0; i < b->count; i++)
+		if (!covers_network(a, &b->list[i]))
+			return false;
+	return b->count > 0;
+}
+
+bool
+conf_route_covers(const struct conf_route *a, const struct conf_route *b)
+{
+	return covers_title(a, b) &&
+	       covers_listeners(&a->listeners, &b->listeners) &&
+	       covers_clients(&a->clients, &b->clients);
+}
