@@ -44,6 +44,8 @@ PROOFS = {
     "backend data-reply-timeout": ["470"],
     "backend data-block-timeout": ["471", "494"],
     "backend final-timeout": ["117", "472", "577"],
+    "backend connections": ["425", "426"],
+    "backend retry-after": ["421"],
     # Of others.
     "eval-timeout": ["066"],
     "name-timeout": ["087"],
@@ -89,7 +91,7 @@ PROOFS = {
 
 # These have a measure, but nothing that a peer does comes to it.
 NO_LIMITS = {
-    "workers", "body-memory", "resolver dns-tries", "resolver cache-size",
+    "workers", "backend probe-interval", "body-memory", "resolver dns-tries", "resolver cache-size",
     "spool rotate-size", "spool rotate-time", "spool keep", "spool keep-size",
 }
 
