@@ -99,15 +99,34 @@ def hold(gate, count):
     return clients
 
 
+def hold_the_next(gate):
+    """The place that somebody has just left, once it is free."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while True:
+        client = gate.client(greet=False)
+        if client.reply().code == 220:
+            return client
+        client.close()
+        assert time.monotonic() < deadline
+
+
+def refuse_one(gate):
+    with gate.client(greet=False) as client:
+        refused = client.expect(421)
+        assert refused.enhanced == "4.3.2" and "no time now" in refused.text
+
+
 def test_no_more_connections_than_the_server_may_have(sinks):
     """Over all workers; a worker that is killed gives its places back."""
     sink = sinks()
     with Gate(sink.port, zone(), identity="none", top={"workers": 2},
               backend_settings=settings(sink, connections=10)) as gate:
         held = hold(gate, 10)
-        with gate.client(greet=False) as client:
-            assert "no time now" in client.expect(421).text
+        refuse_one(gate)
         gate.wait_event("backend-full")
+        held.pop().quit()
+        held += [hold_the_next(gate)]
+        refuse_one(gate)
         for pid in gate.workers():
             os.kill(pid, signal.SIGKILL)
         gate.wait_event("worker-died", 2)
@@ -115,6 +134,7 @@ def test_no_more_connections_than_the_server_may_have(sinks):
         for client in held:
             client.abort()
         held = hold(gate, 10)
+        refuse_one(gate)
         for client in held:
             client.quit()
 
