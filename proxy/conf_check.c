@@ -215,8 +215,7 @@ check_backends(const struct check *check)
 	}
 }
 
-/* It would be an error to be sure of, but not one to refuse to serve for: what
- * it asks for happens, by another route. */
+/* What it asks for would silently be done in another way. */
 static void
 check_route_order(const struct check *check, size_t i)
 {
@@ -226,12 +225,12 @@ check_route_order(const struct check *check, size_t i)
 		if (list[k].title.n == 0 ||
 		    !conf_route_covers(&list[k], &list[i]))
 			continue;
-		conf_warning(check->faults, block_line(check, SECTION_ROUTE, i),
-			     "route \"%.*s\" can never fit: route \"%.*s\" "
-			     "in line %u, which stands before it, takes all "
-			     "that it is for",
-			     TEXT(list[i].title), TEXT(list[k].title),
-			     block_line(check, SECTION_ROUTE, k));
+		conf_fault(check->faults, block_line(check, SECTION_ROUTE, i),
+			   "route \"%.*s\" can never fit: route \"%.*s\" "
+			   "in line %u, which stands before it, takes all "
+			   "that it is for",
+			   TEXT(list[i].title), TEXT(list[k].title),
+			   block_line(check, SECTION_ROUTE, k));
 		return;
 	}
 }

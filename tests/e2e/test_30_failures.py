@@ -367,7 +367,7 @@ FAULTS = [
     ('route "x.example" { backend = "nobody" }\n', "nobody"),
     ('route "x.example" { backend = "mta" mode = "sometimes" }\n',
      "sometimes"),
-    ('route "*" { backend = "mta" }\n', "given twice"),
+    ('route "*" { backend = "mta" }\n', "can never fit"),
     ('message-size = "lots"\n', "lots"),
 ]
 
