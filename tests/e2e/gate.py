@@ -143,13 +143,15 @@ class Gate:
                                self.home / "events")
 
     def start(self):
-        """Start it and wait until every listener is ready."""
+        """Start it and wait until every listener is ready, and all of its
+        processes are there."""
         before = 0 if self.process is None else len(self.events("listening"))
         self.serving = self.settings["workers"]
         self.launch()
         try:
             self.process.wait_for(
                 lambda: len(self.events("listening")) >= before + 2, 20)
+            self.process.wait_for(self.keepers, 20, "have a keeper")
         except RuntimeError:
             self.process.kill()
             raise
