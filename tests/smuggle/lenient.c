@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/smuggle/lenient.h"
 
+#include "tests/holds.h"
+
 #define TEXT_MAX (1u << 20)
 #define HOOK SPAN_LIT("boss@victim.example")
 
@@ -71,15 +73,6 @@ say(struct buf *reply, const char *text)
 		buf_append(reply, span_cstr(text));
 }
 
-static bool
-has(struct span text, struct span part)
-{
-	for (size_t i = 0; i + part.n <= text.n; i++)
-		if (memcmp(text.p + i, part.p, part.n) == 0)
-			return true;
-	return false;
-}
-
 static void
 end_message(struct lenient *lenient, struct buf *reply)
 {
@@ -114,7 +107,7 @@ begin_chunk(struct lenient *lenient, struct span text, struct buf *reply)
 static void
 take_command(struct lenient *lenient, struct span line, struct buf *reply)
 {
-	lenient->has_seen_hook |= has(line, HOOK);
+	lenient->has_seen_hook |= holds(line, HOOK);
 	if (span_starts(line, SPAN_LIT("EHLO "))) {
 		lenient->hellos++;
 		say(reply, lenient->ehlo != NULL

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/smuggle/strict.h"
 
+#include "tests/holds.h"
+
 #define DELETE 0x7f
 
 /* The next line of *in without its CR LF; false with a reason, or, at the end
@@ -60,15 +62,6 @@ is_utf8(struct span text)
 		text = span_after(text, n);
 	}
 	return true;
-}
-
-static bool
-has(struct span text, struct span part)
-{
-	for (size_t i = 0; i + part.n <= text.n; i++)
-		if (memcmp(text.p + i, part.p, part.n) == 0)
-			return true;
-	return false;
 }
 
 static bool
@@ -143,7 +136,7 @@ take_path(struct span *in, struct span said)
 			return false;
 		*in = span_after(*in, n);
 	}
-	return has(said, span_first(start, start.n - in->n)) &&
+	return holds(said, span_first(start, start.n - in->n)) &&
 	       take(in, SPAN_LIT(">"));
 }
 

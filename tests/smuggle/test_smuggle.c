@@ -19,6 +19,7 @@
  * sequence, split and mode goes to tests/smuggle/matrix.txt of the build; the
  * output is TAP. -x stops at the first fault.
  */
+#include "tests/holds.h"
 #include "tests/replay/letter.h"
 #include "tests/smuggle/lenient.h"
 #include "tests/smuggle/rig.h"
@@ -327,15 +328,6 @@ hold(const struct cell *cell, struct span wire)
 
 /* --- judging --- */
 
-static bool
-has(struct span text, struct span part)
-{
-	for (size_t i = 0; i + part.n <= text.n; i++)
-		if (memcmp(text.p + i, part.p, part.n) == 0)
-			return true;
-	return false;
-}
-
 static void
 fault(struct tally *tally, const struct cell *cell, const struct rig *rig,
       const char *who, const char *what)
@@ -393,12 +385,12 @@ judge_reply(struct tally *tally, const struct cell *cell, const struct rig *rig,
 	    bool is_relayed)
 {
 	struct span heard = buf_span(&rig->client_heard);
-	bool is_yes = has(heard, SPAN_LIT("250 2.0.0 Queued\r\n"));
-	bool is_no = has(heard, SPAN_LIT("550 5.6.0 "));
+	bool is_yes = holds(heard, SPAN_LIT("250 2.0.0 Queued\r\n"));
+	bool is_no = holds(heard, SPAN_LIT("550 5.6.0 "));
 
 	if (is_yes != is_relayed || is_no == is_relayed)
 		fault(tally, cell, rig, "client", "hears another reply");
-	if (!has(heard, SPAN_LIT("\r\n221 ")))
+	if (!holds(heard, SPAN_LIT("\r\n221 ")))
 		fault(tally, cell, rig, "client", "gets no answer to QUIT");
 }
 

@@ -71,3 +71,33 @@ certificates_path(const struct certificates *certificates, const char *name,
 		 name, suffix);
 	return span_cstr(path);
 }
+
+struct tls_server *
+certificates_server(const struct certificates *certificates,
+		    const char *const *names, size_t count,
+		    enum tls_version version_min)
+{
+	char paths[2 * TLS_CERTIFICATES_MAX][CERTIFICATES_PATH_SIZE];
+	struct tls_pair pairs[TLS_CERTIFICATES_MAX];
+	struct tls_server_setup setup = {
+		.pairs = pairs,
+		.count = count,
+		.version_min = version_min,
+	};
+	struct tls_server *server;
+	struct buf faults;
+
+	assert_true(count <= TLS_CERTIFICATES_MAX);
+	buf_init(&faults, 4096);
+	for (size_t i = 0; i < count; i++) {
+		pairs[i].certificate = certificates_path(certificates, names[i],
+							 ".pem", paths[2 * i]);
+		pairs[i].key = certificates_path(certificates, names[i], ".key",
+						 paths[2 * i + 1]);
+	}
+	server = tls_server_new(&setup, &faults);
+	if (server == NULL)
+		fail_msg("%.*s", (int)faults.n, (const char *)faults.p);
+	buf_fini(&faults);
+	return server;
+}

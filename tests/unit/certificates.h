@@ -28,6 +28,12 @@ void certificates_issue(const struct certificates *certificates,
 void certificates_odd_keys(const struct certificates *certificates,
 			   const char *name);
 
+/* A server that has issued certificates of these names, the first of them for
+ * who asks for none. */
+struct tls_server *certificates_server(const struct certificates *certificates,
+				       const char *const *names, size_t count,
+				       enum tls_version version_min);
+
 /* The path of a file in the folder, in a buffer of the caller's. */
 struct span certificates_path(const struct certificates *certificates,
 			      const char *name, const char *suffix,

@@ -1,84 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* proxy.conf: what a file means, what is wrong with one, and in which line. */
-#include "proxy/conf.h"
 #include "proxy/conf_table.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "tests/unit/conf_file.h"
 
 #define CASES(list) (sizeof(list) / sizeof((list)[0]))
-#define OUTPUT_MAX (1 << 20)
-
-/* A file of that text; its name is name[]. */
-static char name[64];
-
-static void
-write_file(struct span text)
-{
-	int fd;
-
-	snprintf(name, sizeof name, "/tmp/dmarcgate-conf-XXXXXX");
-	fd = mkstemp(name);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text.p, text.n), (ssize_t)text.n);
-	close(fd);
-}
-
-/* The configuration of a text; faults, without the file's name, in *faults,
- * which the caller has initialised. */
-static struct conf *
-read_span(struct span text, enum conf_scope scope, struct buf *faults)
-{
-	struct buf all;
-	struct conf *conf;
-	struct span left;
-
-	buf_init(&all, OUTPUT_MAX);
-	write_file(text);
-	conf = conf_read(name, scope, &all);
-	unlink(name);
-	left = buf_span(&all);
-	while (left.n > 0) {
-		size_t end = span_find(left, '\n');
-		struct span line = span_first(left, end);
-
-		assert_true(end < left.n);
-		assert_true(span_starts(line, span_cstr(name)));
-		line = span_after(line, strlen(name) + 1);
-		buf_append(faults, line);
-		buf_append_octet(faults, '\n');
-		left = span_after(left, end + 1);
-	}
-	buf_fini(&all);
-	return conf;
-}
-
-static struct conf *
-read_text(const char *text, struct buf *faults)
-{
-	return read_span(span_cstr(text), CONF_GATE, faults);
-}
-
-static struct conf *
-read_good(const char *text)
-{
-	struct buf faults;
-	struct conf *conf;
-
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_text(text, &faults);
-	if (conf == NULL)
-		fail_msg("refused: %.*s", (int)faults.n,
-			 (const char *)buf_span(&faults).p);
-	assert_int_equal(faults.n, 0);
-	buf_fini(&faults);
-	return conf;
-}
 
 static void
 assert_span(struct span s, const char *text)
@@ -156,7 +81,8 @@ test_01_defaults(void **state)
 static void
 test_02_a_whole_file(void **state)
 {
-	struct conf *conf = read_good(
+	struct conf *conf = conf_file_good(
+		"",
 		"# a comment\n"
 		"hostname = 'mx1.example.com' // another\n"
 		"workers = 3 /* and\n a third */ message-size = 10k\n"
@@ -233,7 +159,7 @@ test_02_a_whole_file(void **state)
 static void
 test_03_the_least_file(void **state)
 {
-	struct conf *conf = read_good(LEAST);
+	struct conf *conf = conf_file_good("", LEAST);
 
 	(void)state;
 	assert_true(conf->has_one_backend);
@@ -245,10 +171,10 @@ test_03_the_least_file(void **state)
 static void
 test_04_no_route_serves_it(void **state)
 {
-	struct conf *conf =
-		read_good("listen \"127.0.0.1:25\" { }\n"
-			  "backend \"mta\" { address = 127.0.0.1:26 }\n"
-			  "route \"example.com\" { backend = mta }\n");
+	struct conf *conf = conf_file_good(
+		"", "listen \"127.0.0.1:25\" { }\n"
+		    "backend \"mta\" { address = 127.0.0.1:26 }\n"
+		    "route \"example.com\" { backend = mta }\n");
 
 	(void)state;
 	assert_non_null(route_of(conf, SPAN_LIT("example.com")));
@@ -261,13 +187,14 @@ test_04_no_route_serves_it(void **state)
 static void
 test_05_quarantine_action_is_the_default_of_on_quarantine(void **state)
 {
-	struct conf *conf = read_good(LEAST "quarantine { action = subject }");
+	struct conf *conf =
+		conf_file_good("", LEAST "quarantine { action = subject }");
 
 	(void)state;
 	assert_int_equal(conf->routes[0].on_quarantine, ACTION_SUBJECT);
 	conf_free(conf);
-	conf = read_good(LEAST "dmarc { on-quarantine = relay }\n"
-			       "quarantine { action = subject }");
+	conf = conf_file_good("", LEAST "dmarc { on-quarantine = relay }\n"
+					"quarantine { action = subject }");
 	assert_int_equal(conf->routes[0].on_quarantine, ACTION_RELAY);
 	conf_free(conf);
 }
@@ -279,12 +206,14 @@ test_06_identity_none_is_a_warning_where_it_is_trusted(void **state)
 	struct conf *conf;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_text("listen \"127.0.0.1:25\" { }\n"
-			 "backend mta { address = 127.0.0.1:26\n"
-			 "  identity = none\n trust-unidentified = yes }\n"
-			 "route \"*\" { backend = mta }\n",
-			 &faults);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	conf = conf_file_behind(
+		"",
+		"listen \"127.0.0.1:25\" { }\n"
+		"backend mta { address = 127.0.0.1:26\n"
+		"  identity = none\n trust-unidentified = yes }\n"
+		"route \"*\" { backend = mta }\n",
+		&faults);
 	assert_non_null(conf);
 	assert_true(span_starts(
 		buf_span(&faults),
@@ -302,12 +231,12 @@ test_07_the_tool_needs_no_gate(void **state)
 	struct conf *conf;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_span(SPAN_NONE, CONF_TOOL, &faults);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	conf = conf_file_read(SPAN_NONE, CONF_TOOL, &faults);
 	assert_non_null(conf);
 	assert_int_equal(faults.n, 0);
 	conf_free(conf);
-	conf = read_span(SPAN_NONE, CONF_GATE, &faults);
+	conf = conf_file_read(SPAN_NONE, CONF_GATE, &faults);
 	assert_null(conf);
 	assert_span(buf_span(&faults),
 		    " listen: expected at least one, found none\n"
@@ -515,8 +444,9 @@ test_10_every_fault_has_its_line(void **state)
 		struct buf faults;
 		struct conf *conf;
 
-		buf_init(&faults, OUTPUT_MAX);
-		conf = read_span(span_cstr(wrong[i].text), CONF_TOOL, &faults);
+		buf_init(&faults, CONF_FILE_SAID_MAX);
+		conf = conf_file_read(span_cstr(wrong[i].text), CONF_TOOL,
+				      &faults);
 		if (conf != NULL)
 			fail_msg("case %zu is taken: %s", i, wrong[i].text);
 		check_faults(i, wrong[i].faults, buf_span(&faults));
@@ -530,8 +460,8 @@ test_11_lines_are_counted_through_comments_and_lists(void **state)
 	struct buf faults;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
-	assert_null(read_span(
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	assert_null(conf_file_read(
 		SPAN_LIT("/*/ a = 1\n b\n */ # c\n// d \" {\n\n"
 			 "dmarc {\r\n authserv-id = {\n a.example, /*\n*/\n"
 			 "# }\n b.example }\n  mode = \"/* \\\" # */\"\n}\n"),
@@ -549,7 +479,7 @@ test_12_a_file_that_is_none(void **state)
 	struct buf faults;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
 	assert_null(conf_read("/nonexistent/proxy.conf", CONF_GATE, &faults));
 	assert_span(buf_span(&faults), "/nonexistent/proxy.conf: cannot be "
 				       "read: No such file or directory\n");
@@ -557,7 +487,8 @@ test_12_a_file_that_is_none(void **state)
 	assert_null(conf_read("/", CONF_GATE, &faults));
 	assert_span(buf_span(&faults), "/: cannot be read: Is a directory\n");
 	buf_reset(&faults);
-	assert_null(read_span(SPAN_LIT("user = a\0b"), CONF_TOOL, &faults));
+	assert_null(
+		conf_file_read(SPAN_LIT("user = a\0b"), CONF_TOOL, &faults));
 	assert_span(buf_span(&faults), "1: a character that must stand in "
 				       "quotes\n");
 	buf_fini(&faults);
@@ -578,8 +509,8 @@ test_13_a_file_cut_anywhere(void **state)
 		struct buf faults;
 		struct conf *conf;
 
-		buf_init(&faults, OUTPUT_MAX);
-		conf = read_span(span_make(text, n), CONF_TOOL, &faults);
+		buf_init(&faults, CONF_FILE_SAID_MAX);
+		conf = conf_file_read(span_make(text, n), CONF_TOOL, &faults);
 		assert_true((conf == NULL) == (faults.n > 0));
 		conf_free(conf);
 		buf_fini(&faults);
@@ -591,7 +522,7 @@ test_13_a_file_cut_anywhere(void **state)
 static void
 print_to(const struct conf *conf, struct buf *out)
 {
-	buf_init(out, OUTPUT_MAX);
+	buf_init(out, CONF_FILE_SAID_MAX);
 	assert_true(conf_print(conf, out));
 }
 
@@ -600,12 +531,12 @@ static void
 assert_prints_as_read(const char *text)
 {
 	struct buf first, second, faults;
-	struct conf *conf = read_good(text);
+	struct conf *conf = conf_file_good("", text);
 
 	print_to(conf, &first);
 	conf_free(conf);
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_span(buf_span(&first), CONF_GATE, &faults);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	conf = conf_file_read(buf_span(&first), CONF_GATE, &faults);
 	if (conf == NULL)
 		fail_msg("%.*s", (int)faults.n,
 			 (const char *)buf_span(&faults).p);
@@ -653,10 +584,10 @@ read_committed(const char *file)
 
 	if (in == NULL)
 		fail_msg("%s is not there", file);
-	buf_init(&buf, OUTPUT_MAX);
-	room = buf_reserve(&buf, OUTPUT_MAX);
+	buf_init(&buf, CONF_FILE_SAID_MAX);
+	room = buf_reserve(&buf, CONF_FILE_SAID_MAX);
 	assert_non_null(room);
-	n = fread(room, 1, OUTPUT_MAX, in);
+	n = fread(room, 1, CONF_FILE_SAID_MAX, in);
 	fclose(in);
 	buf_extend(&buf, n);
 	return buf;
@@ -669,7 +600,7 @@ test_21_the_example_is_the_committed_one(void **state)
 	struct buf made;
 
 	(void)state;
-	buf_init(&made, OUTPUT_MAX);
+	buf_init(&made, CONF_FILE_SAID_MAX);
 	assert_true(conf_print_example(&made));
 	if (!span_equal(buf_span(&made), buf_span(&committed)))
 		fail_msg("conf/proxy.conf is not what `dmarcgatectl config "
@@ -684,7 +615,7 @@ uncommented(struct span text)
 {
 	struct buf buf;
 
-	buf_init(&buf, OUTPUT_MAX);
+	buf_init(&buf, CONF_FILE_SAID_MAX);
 	for (size_t i = 0; i < text.n; i++) {
 		bool is_mark = text.p[i] == '#' &&
 			       (i == 0 || text.p[i - 1] == '\n' ||
@@ -706,8 +637,8 @@ test_22_the_example_can_be_used(void **state)
 	struct conf *conf;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_span(buf_span(&committed), CONF_TOOL, &faults);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	conf = conf_file_read(buf_span(&committed), CONF_TOOL, &faults);
 	assert_non_null(conf);
 	print_to(conf, &made);
 	conf_free(conf);
@@ -716,7 +647,7 @@ test_22_the_example_can_be_used(void **state)
 	conf_free(conf);
 	assert_true(span_equal(buf_span(&made), buf_span(&preset)));
 
-	conf = read_span(buf_span(&all), CONF_GATE, &faults);
+	conf = conf_file_read(buf_span(&all), CONF_GATE, &faults);
 	if (conf == NULL)
 		fail_msg("%.*s", (int)faults.n,
 			 (const char *)buf_span(&faults).p);
@@ -748,8 +679,8 @@ test_23_minimal_conf_can_be_used(void **state)
 	struct conf *conf;
 
 	(void)state;
-	buf_init(&faults, OUTPUT_MAX);
-	conf = read_span(buf_span(&committed), CONF_GATE, &faults);
+	buf_init(&faults, CONF_FILE_SAID_MAX);
+	conf = conf_file_read(buf_span(&committed), CONF_GATE, &faults);
 	assert_non_null(conf);
 	assert_int_equal(faults.n, 0);
 	conf_free(conf);
@@ -763,7 +694,7 @@ test_24_every_setting_is_in_the_manual(void **state)
 	struct buf manual;
 
 	(void)state;
-	buf_init(&manual, OUTPUT_MAX);
+	buf_init(&manual, CONF_FILE_SAID_MAX);
 	assert_true(conf_print_manual(&manual));
 	for (size_t i = 0; i < conf_setting_count; i++) {
 		char line[128];

@@ -1,68 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* proxy.conf: limits and time-outs, their bounds, and which fit together. */
-#include "proxy/conf.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define OUTPUT_MAX (1 << 20)
+#include "tests/holds.h"
+#include "tests/unit/conf_file.h"
 
 #define LEAST                                                         \
 	"listen \"127.0.0.1:25\" { }\n"                               \
 	"backend mta { address = 127.0.0.1:26 identity = xclient }\n" \
 	"route \"*\" { backend = mta }\n"
 
-/* The configuration of a text, which begins in line 4; what is said of it in
- * *said, which the caller has initialised. */
-static struct conf *
-read_text(const char *text, struct buf *said)
-{
-	char name[] = "/tmp/dmarcgate-limits-XXXXXX";
-	int fd = mkstemp(name);
-	struct conf *conf;
-
-	assert_true(fd >= 0);
-	assert_true(dprintf(fd, "%s%s", LEAST, text) > 0);
-	close(fd);
-	conf = conf_read(name, CONF_GATE, said);
-	unlink(name);
-	return conf;
-}
-
-static struct conf *
-read_good(const char *text)
-{
-	struct buf said;
-	struct conf *conf;
-
-	buf_init(&said, OUTPUT_MAX);
-	conf = read_text(text, &said);
-	if (conf == NULL || said.n > 0)
-		fail_msg("%s: %.*s", text, (int)said.n,
-			 (const char *)buf_span(&said).p);
-	buf_fini(&said);
-	return conf;
-}
-
-static bool
-holds(struct span text, struct span part)
-{
-	for (size_t i = 0; i + part.n <= text.n; i++)
-		if (span_starts(span_after(text, i), part))
-			return true;
-	return false;
-}
-
 static void
 the_defaults_are_those_of_the_rfc_or_near(void **state)
 {
 	const uint64_t minute = 60000000;
-	struct conf *conf = read_good("");
+	struct conf *conf = conf_file_good(LEAST, "");
 
 	(void)state;
 	assert_int_equal(conf->banner_us_max, 5 * minute);
@@ -108,10 +58,10 @@ a_rate_is_a_number_in_a_time(void **state)
 		struct buf out;
 		char text[100];
 
-		buf_init(&out, OUTPUT_MAX);
+		buf_init(&out, CONF_FILE_SAID_MAX);
 		snprintf(text, sizeof(text), "limit { message-rate = \"%s\" }",
 			 rates[i].text);
-		conf = read_good(text);
+		conf = conf_file_good(LEAST, text);
 		assert_int_equal(conf->message_rate.count, rates[i].count);
 		assert_int_equal(conf->message_rate.period_us,
 				 rates[i].period_us);
@@ -149,10 +99,10 @@ what_is_no_limit_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct buf said;
 
-		buf_init(&said, OUTPUT_MAX);
-		if (read_text(wrong[i], &said) != NULL)
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		if (conf_file_behind(LEAST, wrong[i], &said) != NULL)
 			fail_msg("taken: %s", wrong[i]);
-		assert_true(holds(buf_span(&said), SPAN_LIT(":4: ")));
+		assert_true(holds(buf_span(&said), SPAN_LIT("4: ")));
 		assert_true(holds(buf_span(&said), SPAN_LIT("expected ")));
 		buf_fini(&said);
 	}
@@ -185,8 +135,8 @@ what_does_not_fit_together_is_a_warning(void **state)
 		struct buf said;
 		struct conf *conf;
 
-		buf_init(&said, OUTPUT_MAX);
-		conf = read_text(warned[i].text, &said);
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind(LEAST, warned[i].text, &said);
 		assert_non_null(conf);
 		if (!holds(buf_span(&said), span_cstr(warned[i].said)) ||
 		    span_find(buf_span(&said), '\n') != said.n - 1)
@@ -211,7 +161,8 @@ who_is_limited(void **state)
 		{ "127.0.0.1", false, true },
 		{ "::1", false, true },
 	};
-	struct conf *conf = read_good(
+	struct conf *conf = conf_file_good(
+		LEAST,
 		"limit { exempt = {\"198.51.100.0/24\", \"2001:db8::/32\"} }");
 	struct ip nobody = { IP_NONE, { 0 } };
 

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* proxy.conf: which route a recipient takes, where a backend may be, and what
  * is wrong with either, and in which line. */
-#include "proxy/conf.h"
+#include "tests/unit/conf_file.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define OUTPUT_MAX (1 << 20)
 #define CASES(list) (sizeof(list) / sizeof((list)[0]))
 
 /* What stands before each text, which begins in line 6. */
@@ -21,50 +12,6 @@
 	"backend a { address = 127.0.0.1:1001 }\n" \
 	"backend b { address = 127.0.0.1:1002 }\n" \
 	"\n"
-
-/* The configuration of a text; what is said of it, without the name of the
- * file, in *said, which the caller has initialised. */
-static struct conf *
-read_text(const char *text, struct buf *said)
-{
-	char name[] = "/tmp/dmarcgate-routes-XXXXXX";
-	int fd = mkstemp(name);
-	struct conf *conf;
-	struct span left;
-	struct buf all;
-
-	assert_true(fd >= 0);
-	assert_true(dprintf(fd, "%s%s", BEFORE, text) > 0);
-	close(fd);
-	buf_init(&all, OUTPUT_MAX);
-	conf = conf_read(name, CONF_GATE, &all);
-	unlink(name);
-	for (left = buf_span(&all); left.n > 0;) {
-		size_t end = span_find(left, '\n');
-
-		assert_true(span_starts(left, span_cstr(name)));
-		buf_append(said, span_after(span_first(left, end + 1),
-					    strlen(name) + 1));
-		left = span_after(left, end + 1);
-	}
-	buf_fini(&all);
-	return conf;
-}
-
-static struct conf *
-read_good(const char *text)
-{
-	struct buf said;
-	struct conf *conf;
-
-	buf_init(&said, OUTPUT_MAX);
-	conf = read_text(text, &said);
-	if (conf == NULL || said.n > 0)
-		fail_msg("%s: %.*s", text, (int)said.n,
-			 (const char *)buf_span(&said).p);
-	buf_fini(&said);
-	return conf;
-}
 
 /* --- which route ------------------------------------------------------------
  */
@@ -107,14 +54,14 @@ the_first_title_that_fits_counts(void **state)
 		{ "postmaster", 5 },
 		{ "postmaster@com", 5 },
 	};
-	struct conf *conf =
-		read_good("route \"BOB+x@Example.com\" { backend = a }\n"
-			  "route \"carol@example.com\" { backend = b }\n"
-			  "route \"example.com\" { backend = a }\n"
-			  "route \".example.com\" { backend = b }\n"
-			  "route \"b\xc3\xbc"
-			  "cher.example\" { backend = a }\n"
-			  "route \"*\" { backend = b }\n");
+	struct conf *conf = conf_file_good(
+		BEFORE, "route \"BOB+x@Example.com\" { backend = a }\n"
+			"route \"carol@example.com\" { backend = b }\n"
+			"route \"example.com\" { backend = a }\n"
+			"route \".example.com\" { backend = b }\n"
+			"route \"b\xc3\xbc"
+			"cher.example\" { backend = a }\n"
+			"route \"*\" { backend = b }\n");
 
 	(void)state;
 	for (size_t i = 0; i < CASES(rows); i++)
@@ -133,9 +80,9 @@ the_first_title_that_fits_counts(void **state)
 static void
 what_no_title_fits_has_no_route(void **state)
 {
-	struct conf *conf =
-		read_good("route \".example.com\" { backend = a }\n"
-			  "route \"bob@example.com\" { backend = a }\n");
+	struct conf *conf = conf_file_good(
+		BEFORE, "route \".example.com\" { backend = a }\n"
+			"route \"bob@example.com\" { backend = a }\n");
 
 	(void)state;
 	assert_int_equal(route_of(conf, "al@example.com", "192.0.2.1", 0), -1);
@@ -147,7 +94,8 @@ what_no_title_fits_has_no_route(void **state)
 static void
 listener_and_client_are_conditions(void **state)
 {
-	struct conf *conf = read_good(
+	struct conf *conf = conf_file_good(
+		BEFORE,
 		"route \"*\" { listener = \"127.0.0.1:465\" backend = a\n"
 		"  client = { 192.0.2.0/24, 2001:db8::/32 } }\n"
 		"route \"*\" { client = 192.0.2.0/25 backend = b }\n"
@@ -234,8 +182,8 @@ a_route_that_can_never_fit_is_a_fault(void **state)
 		struct buf said;
 		struct conf *conf;
 
-		buf_init(&said, OUTPUT_MAX);
-		conf = read_text(rows[i].text, &said);
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind(BEFORE, rows[i].text, &said);
 		if ((conf == NULL) != (rows[i].line > 0) ||
 		    (said.n > 0) != (rows[i].line > 0))
 			fail_msg("case %zu: %.*s", i, (int)said.n,
@@ -257,7 +205,8 @@ a_route_that_can_never_fit_is_a_fault(void **state)
 static void
 addresses_have_a_rank(void **state)
 {
-	struct conf *conf = read_good(
+	struct conf *conf = conf_file_good(
+		BEFORE,
 		"backend c { address = { \"127.0.0.1:25\",\n"
 		"  \"[::1]:26 priority=0\", 'mx2.B\xc3\xbc"
 		"cher.example:27   weight=3',\n"
@@ -365,8 +314,8 @@ every_fault_has_its_line(void **state)
 		struct span left;
 		bool is_found = false;
 
-		buf_init(&said, OUTPUT_MAX);
-		assert_null(read_text(rows[i].text, &said));
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		assert_null(conf_file_behind(BEFORE, rows[i].text, &said));
 		for (left = buf_span(&said); left.n > 0;
 		     left = span_after(left, span_find(left, '\n') + 1))
 			is_found |= span_starts(left, span_cstr(rows[i].said));

@@ -45,25 +45,6 @@ what_is_taken_and_given_back_is_counted(void **state)
 	assert_int_equal(cryptomem_held(), before);
 }
 
-static struct tls_server *
-server_of(const struct certificates *certificates)
-{
-	char paths[2][CERTIFICATES_PATH_SIZE];
-	struct tls_pair pair = {
-		certificates_path(certificates, "mx.example", ".pem", paths[0]),
-		certificates_path(certificates, "mx.example", ".key", paths[1]),
-	};
-	struct tls_server_setup setup = { .pairs = &pair, .count = 1 };
-	struct buf faults;
-	struct tls_server *server;
-
-	buf_init(&faults, 4096);
-	server = tls_server_new(&setup, &faults);
-	assert_non_null(server);
-	buf_fini(&faults);
-	return server;
-}
-
 /* Clients that say STARTTLS and then nothing, or the beginning of a long
  * handshake and then nothing. */
 static void
@@ -73,6 +54,7 @@ handshakes_that_stand_still_are_counted(void **state)
 	static uint8_t hello[5 + 16384] = {
 		22, 3, 1, 0x40, 0, 1, 1, 0x86, 0xa0
 	};
+	static const char *const name = "mx.example";
 	struct certificates certificates;
 	struct tls *engines[ENGINES];
 	struct tls_server *server;
@@ -81,7 +63,7 @@ handshakes_that_stand_still_are_counted(void **state)
 	(void)state;
 	certificates_make(&certificates);
 	certificates_issue(&certificates, "mx.example");
-	server = server_of(&certificates);
+	server = certificates_server(&certificates, &name, 1, TLS_1_2);
 	tls_free(tls_accept(server)); /* what is made once is there */
 	before = cryptomem_held();
 	for (size_t i = 0; i < ENGINES; i++) {

@@ -56,21 +56,10 @@ client_of(int version)
 static struct tls_server *
 server_with(struct tickets *tickets)
 {
-	char paths[2][CERTIFICATES_PATH_SIZE];
-	struct tls_pair pair = {
-		certificates_path(&certificates, "mx.example", ".pem",
-				  paths[0]),
-		certificates_path(&certificates, "mx.example", ".key",
-				  paths[1]),
-	};
-	struct tls_server_setup setup = { .pairs = &pair, .count = 1 };
-	struct buf faults;
-	struct tls_server *server;
+	static const char *const name = "mx.example";
+	struct tls_server *server =
+		certificates_server(&certificates, &name, 1, TLS_1_2);
 
-	buf_init(&faults, 4096);
-	server = tls_server_new(&setup, &faults);
-	assert_non_null(server);
-	buf_fini(&faults);
 	if (tickets != NULL)
 		tls_server_use_tickets(server, tickets);
 	return server;

@@ -24,33 +24,6 @@ struct scene {
 	bool gate_stands, peer_stands;
 };
 
-static struct tls_server *
-server_of(const char *const *names, size_t count, enum tls_version version_min)
-{
-	char paths[8][CERTIFICATES_PATH_SIZE];
-	struct tls_pair pairs[4];
-	struct buf faults;
-	struct tls_server_setup setup = {
-		.pairs = pairs,
-		.count = count,
-		.version_min = version_min,
-	};
-	struct tls_server *server;
-
-	buf_init(&faults, 4096);
-	for (size_t i = 0; i < count; i++) {
-		pairs[i].certificate = certificates_path(
-			&certificates, names[i], ".pem", paths[2 * i]);
-		pairs[i].key = certificates_path(&certificates, names[i],
-						 ".key", paths[2 * i + 1]);
-	}
-	server = tls_server_new(&setup, &faults);
-	if (server == NULL)
-		fail_msg("%.*s", (int)faults.n, (const char *)faults.p);
-	buf_fini(&faults);
-	return server;
-}
-
 static struct tls_client *
 client_of(bool is_verifying, bool knows_ca)
 {
@@ -170,7 +143,9 @@ octets_pass_both_ways_at_every_split(void **state)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct scene scene;
 
-		scene_make(&scene, server_of(one_name, 1, TLS_1_2),
+		scene_make(&scene,
+			   certificates_server(&certificates, one_name, 1,
+					       TLS_1_2),
 			   client_of(true, true), "mx.example", steps[i]);
 		talk(&scene);
 		assert_true(scene.gate_stands && scene.peer_stands);
@@ -209,7 +184,9 @@ the_client_chooses_the_certificate_by_name(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct scene scene;
 
-		scene_make(&scene, server_of(two_names, 2, TLS_1_2),
+		scene_make(&scene,
+			   certificates_server(&certificates, two_names, 2,
+					       TLS_1_2),
 			   client_of(false, false), rows[i].asked, 1 << 20);
 		talk(&scene);
 		assert_true(scene.peer_stands);
@@ -241,7 +218,9 @@ who_is_not_believed_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct scene scene;
 
-		scene_make(&scene, server_of(one_name, 1, TLS_1_2),
+		scene_make(&scene,
+			   certificates_server(&certificates, one_name, 1,
+					       TLS_1_2),
 			   client_of(true, rows[i].knows_ca), rows[i].name,
 			   100);
 		talk(&scene);
@@ -262,7 +241,8 @@ octets_behind_the_end_are_nobodys(void **state)
 	struct buf *output;
 
 	(void)state;
-	scene_make(&scene, server_of(one_name, 1, TLS_1_2),
+	scene_make(&scene,
+		   certificates_server(&certificates, one_name, 1, TLS_1_2),
 		   client_of(false, false), "", 1 << 20);
 	talk(&scene);
 	tls_write(scene.peer, SPAN_LIT("QUIT\r\n"));
@@ -287,7 +267,8 @@ a_changed_record_ends_it(void **state)
 	struct buf *output;
 
 	(void)state;
-	scene_make(&scene, server_of(one_name, 1, TLS_1_2),
+	scene_make(&scene,
+		   certificates_server(&certificates, one_name, 1, TLS_1_2),
 		   client_of(false, false), "", 1 << 20);
 	talk(&scene);
 	tls_write(scene.peer, SPAN_LIT("NOOP\r\n"));
@@ -318,7 +299,9 @@ plain_commands_are_no_handshake(void **state)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct scene scene;
 
-		scene_make(&scene, server_of(one_name, 1, TLS_1_2),
+		scene_make(&scene,
+			   certificates_server(&certificates, one_name, 1,
+					       TLS_1_2),
 			   client_of(false, false), "", 3);
 		assert_true(buf_append(tls_output(scene.peer), lines[i]));
 		while (carry(&scene, scene.peer, scene.gate))
@@ -381,8 +364,9 @@ the_cas_of_the_system_are_read_at_once(void **state)
 	buf_init(&faults, 4096);
 	client = tls_client_new(&setup, &faults);
 	assert_non_null(client);
-	scene_make(&scene, server_of(one_name, 1, TLS_1_2), client,
-		   "mx.example", 1 << 20);
+	scene_make(&scene,
+		   certificates_server(&certificates, one_name, 1, TLS_1_2),
+		   client, "mx.example", 1 << 20);
 	talk(&scene);
 	assert_true(scene.peer_stands);
 	scene_end(&scene);
