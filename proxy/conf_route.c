@@ -4,25 +4,17 @@
 #include "proxy/conf_table.h"
 
 #include "dmarc/domain.h"
-#include "smtp/address.h"
 
 /* --- titles ------------------------------------------------------------- */
 
-/* "user@example.com", as a path would have it. */
 static bool
 parse_mailbox(struct arena *arena, struct span title, struct conf_route *route)
 {
-	uint8_t octets[ADDRESS_PATH_MAX + 2];
-	struct span in = span_make(octets, title.n + 2);
+	uint8_t octets[CONF_MAILBOX_OCTETS];
 	struct path path;
 
-	if (title.n > ADDRESS_PATH_MAX)
-		return false;
-	octets[0] = '<';
-	memcpy(octets + 1, title.p, title.n);
-	octets[title.n + 1] = '>';
-	if (!path_parse(&in, &path) || in.n > 0 || path.is_null ||
-	    path.is_literal || path.local.n == 0)
+	if (!conf_mailbox_parse(title, octets, &path) || path.is_literal ||
+	    path.local.n == 0)
 		return false;
 	route->match = MATCH_MAILBOX;
 	route->local = arena_copy(arena, path.local);
@@ -36,7 +28,7 @@ written(struct arena *arena, const struct conf_route *route)
 	struct span title;
 	struct buf buf;
 
-	buf_init(&buf, ADDRESS_PATH_MAX + 2);
+	buf_init(&buf, CONF_MAILBOX_OCTETS);
 	buf_append(&buf, route->local);
 	if (route->match == MATCH_MAILBOX)
 		buf_append_octet(&buf, '@');

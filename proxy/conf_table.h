@@ -12,6 +12,7 @@
 
 #include "proxy/conf.h"
 #include "proxy/conf_text.h"
+#include "smtp/address.h"
 
 /* clang-format off */
 enum conf_section {
@@ -137,6 +138,13 @@ void conf_warning(struct conf_faults *faults, unsigned line, const char *format,
 		  ...) __attribute__((format(printf, 3, 4)));
 
 /* --- conf_value.c ------------------------------------------------------- */
+
+#define CONF_MAILBOX_OCTETS (ADDRESS_PATH_MAX + 2)
+
+/* "user@example.com", as a path has it, which borrows from octets. False if it
+ * is none. */
+bool conf_mailbox_parse(struct span text, uint8_t octets[CONF_MAILBOX_OCTETS],
+			struct path *path);
 
 bool conf_type_is_list(enum conf_type type);
 

@@ -467,12 +467,11 @@ is_field(struct span text)
 	return text.n > 0 && text.n <= FIELD_MAX;
 }
 
-static bool
-is_mailbox(struct span text)
+bool
+conf_mailbox_parse(struct span text, uint8_t octets[CONF_MAILBOX_OCTETS],
+		   struct path *path)
 {
-	uint8_t octets[ADDRESS_PATH_MAX + 2];
 	struct span in;
-	struct path path;
 
 	if (text.n > ADDRESS_PATH_MAX)
 		return false;
@@ -480,8 +479,17 @@ is_mailbox(struct span text)
 	memcpy(octets + 1, text.p, text.n);
 	octets[text.n + 1] = '>';
 	in = span_make(octets, text.n + 2);
-	return path_parse(&in, &path) && in.n == 0 && !path.is_null &&
-	       path.domain.n > 0;
+	return path_parse(&in, path) && in.n == 0 && !path->is_null &&
+	       path->domain.n > 0;
+}
+
+static bool
+is_mailbox(struct span text)
+{
+	uint8_t octets[CONF_MAILBOX_OCTETS];
+	struct path path;
+
+	return conf_mailbox_parse(text, octets, &path);
 }
 
 static bool
