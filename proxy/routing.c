@@ -6,8 +6,8 @@
 
 #include "dmarc/domain.h"
 
-struct conf_arrival
-routing_arrival(const struct session *session)
+static struct conf_arrival
+arrival_of(const struct session *session)
 {
 	return (struct conf_arrival){ session->listener, session->client.ip };
 }
@@ -18,7 +18,7 @@ static const struct conf_route *
 next_open(const struct session *session, size_t *i)
 {
 	const struct conf *conf = session->host->conf;
-	const struct conf_arrival arrival = routing_arrival(session);
+	const struct conf_arrival arrival = arrival_of(session);
 
 	while (*i < conf->route_count) {
 		const struct conf_route *route = &conf->routes[(*i)++];
@@ -98,7 +98,7 @@ routing_is_same(const struct conf_route *a, const struct conf_route *b)
 const struct conf_route *
 routing_find(struct session *session, const struct path *path)
 {
-	const struct conf_arrival arrival = routing_arrival(session);
+	const struct conf_arrival arrival = arrival_of(session);
 	struct arena arena;
 	struct span domain = SPAN_NONE;
 	const struct conf_route *route;

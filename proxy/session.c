@@ -526,7 +526,6 @@ session_new(const struct session_host *host, const struct session_peer *peer)
 	answers_init(&session->answers, &session->arena, NAME_QUESTIONS_MAX);
 	backend_init(&session->backend);
 	init_client(session, peer);
-	routing_look(session);
 	session_enter(session, PHASE_START);
 	session->name_us = session->phase_us + host->conf->name_us_max;
 	return session;

@@ -291,9 +291,8 @@ void auth_news(struct session *session, const struct reply *reply);
 void auth_lost(struct session *session);
 
 /* routing.c */
-/* Who the client is, and where it came in. */
-struct conf_arrival routing_arrival(const struct session *session);
-/* That is known now, or another: which backend is left for it, if it is one. */
+/* Who the client is, and where it came in, is known now, or another: which
+ * backend is left for it, if it is one. */
 void routing_look(struct session *session);
 /* One backend serves all, and is reached when the client connects. */
 bool routing_is_early(const struct session *session);
