@@ -48,12 +48,12 @@ def begin(client):
 
 def test_a_reload_changes_what_is_enforced(mx):
     assert forge(mx) == 550
-    before = mx.workers()
+    before = mx.workers() + mx.keepers()
     mx.configure(dmarc={"mode": "monitor"})
     mx.reload()
     assert forge(mx) == 250
-    wait_until(lambda: not set(before) & set(mx.workers()),
-               "the workers before the reload end")
+    wait_until(lambda: not set(before) & set(mx.workers() + mx.keepers()),
+               "the processes before the reload end")
     assert len(mx.workers()) == 2 and len(mx.keepers()) == 1
     mx.wait_verdicts(2)
     assert not mx.events("worker-died")
