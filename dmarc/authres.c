@@ -289,8 +289,7 @@ put_dmarc(struct writer *writer, const struct verdict *verdict)
 		return;
 	put_reason(writer, author->error);
 	/* RFC 9989 9.1: the policy after sp, np and t */
-	if (author->discovered == DISCOVERY_FOUND &&
-	    author->effective.is_usable)
+	if (eval_has_policy(author) && author->effective.is_usable)
 		put_property(writer, "policy.dmarc=",
 			     span_cstr(policy_name(author->effective.applied)));
 	put_property(writer, "header.from=", author->domain);

@@ -283,8 +283,11 @@ align(struct run *run, const struct eval_author *author, struct span domain,
 	if (is_strict || !has_same_top(author->domain, domain))
 		return ALIGNMENT_NOT;
 	/* Without policy nobody knows whether it is strict. */
-	if (author->discovered != DISCOVERY_FOUND)
+	if (!eval_has_policy(author))
 		return ALIGNMENT_UNKNOWN;
+	if (author->discovered == DISCOVERY_NONE)
+		return domain_is_within(domain, organizational) ? ALIGNMENT_YES
+								: ALIGNMENT_NOT;
 	status = find_organizational(run, domain,
 				     run->facts->settings->discovery, &own);
 	if (status == DISCOVERY_PENDING)
@@ -421,8 +424,6 @@ conclude_temperror(struct eval_author *author, const struct findings *findings)
 static void
 conclude_found(struct eval_author *author, const struct findings *findings)
 {
-	if (author->discovery.is_multiple)
-		author->error = "multiple-records";
 	if (!author->effective.is_usable || author->effective.has_bad_policy)
 		author->error = "bad-policy";
 	if (!author->effective.is_usable)
@@ -436,32 +437,65 @@ conclude_found(struct eval_author *author, const struct findings *findings)
 		conclude_fail(author);
 }
 
+/* RFC 7489 6.6.4 has pct=, RFC 9989 has none. */
+static bool
+is_sampled(const struct run *run, const struct eval_author *author)
+{
+	const struct eval_settings *settings = run->facts->settings;
+
+	return (author->discovery.method == DISCOVERY_PSL ||
+		settings->does_honour_pct) &&
+	       !domain_list_has(settings->unsampled, author->domain);
+}
+
+/* Where nothing is published that would tell it, the domain of the rule is
+ * the organizational domain. */
+static void
+apply_force(const struct eval_settings *settings, struct eval_author *author)
+{
+	struct span domain;
+	const struct force_rule *force =
+		force_find(settings->forces, settings->force_count,
+			   author->domain, &domain);
+
+	if (force == NULL || author->discovered == DISCOVERY_TEMPERROR ||
+	    !force_apply(force, &author->effective))
+		return;
+	author->force = force;
+	if (author->discovered == DISCOVERY_NONE)
+		author->discovery.organizational = domain;
+}
+
 /* Decide about one author domain. False if an answer is missing. */
 static bool
 judge_author(struct run *run, struct eval_author *author)
 {
 	struct findings findings;
 
-	if (author->discovered == DISCOVERY_NONE) {
-		if (author->discovery.is_multiple)
-			author->error = "multiple-records";
-		conclude(author, DMARC_NONE, OUTCOME_NA,
-			 "RFC 9989 4.10.1: no DMARC record");
-		return true;
-	}
+	if (author->discovered != DISCOVERY_TEMPERROR &&
+	    author->discovery.is_multiple)
+		author->error = "multiple-records";
 	if (author->discovered == DISCOVERY_FOUND) {
 		policy_effective(&author->discovery,
 				 author->does_author_exist
 					 ? POLICY_AUTHOR_EXISTS
 					 : POLICY_AUTHOR_MISSING,
 				 &author->effective);
-		policy_sample(&author->discovery, run->facts->percentile,
-			      &author->effective);
+		if (is_sampled(run, author))
+			policy_sample(&author->discovery,
+				      run->facts->percentile,
+				      &author->effective);
+	}
+	apply_force(run->facts->settings, author);
+	if (author->discovered == DISCOVERY_NONE && author->force == NULL) {
+		conclude(author, DMARC_NONE, OUTCOME_NA,
+			 "RFC 9989 4.10.1: no DMARC record");
+		return true;
 	}
 	find_identifiers(run, author, &findings);
 	if (findings.is_pending)
 		return false;
-	if (author->discovered == DISCOVERY_FOUND) {
+	if (eval_has_policy(author)) {
 		conclude_found(author, &findings);
 	} else if (findings.has_pass) {
 		conclude_pass(author);
@@ -478,7 +512,8 @@ judge_author(struct run *run, struct eval_author *author)
 /* What is done about one author domain, in the end. */
 struct ruling {
 	enum disposition disposition;
-	const struct policy_override *override;
+	const struct override_rule *override;
+	const struct override_rule *open_override;
 	const char *rule;
 };
 
@@ -494,32 +529,63 @@ has_evidence(const struct run *run)
 	       !verdict->has_list_id && !verdict->has_list_post;
 }
 
-static void
+/* What the overrides say of a message that fails; as they stand, it may be
+ * that they cannot say for now. */
+static enum override_status
+find_override(const struct run *run, const struct eval_author *author,
+	      const struct override_rule **rule)
+{
+	const struct eval_settings *settings = run->facts->settings;
+	const struct verdict *verdict = run->verdict;
+	const struct override_facts facts = {
+		.client = &run->facts->spf.client,
+		.author = author->domain,
+		.envelope = verdict->spf.result == SPF_PASS
+				    ? verdict->spf.domain
+				    : SPAN_NONE,
+		.dkim = verdict->dkim,
+		.dkim_count = verdict->dkim_count,
+		.is_list = verdict->has_list_id || verdict->has_list_post,
+	};
+
+	return override_find(settings->overrides, settings->override_count,
+			     &facts, run->answers, rule);
+}
+
+/* False if an answer is missing. */
+static bool
 rule_on(const struct run *run, const struct eval_author *author,
 	struct ruling *ruling)
 {
-	const struct eval_settings *settings = run->facts->settings;
-	const struct policy_override *override;
+	const struct override_rule *rule;
 
 	*ruling = (struct ruling){ .disposition = author->disposition,
 				   .rule = author->rule };
 	if (author->result != DMARC_FAIL)
-		return;
-	override = policy_find_override(
-		settings->overrides, settings->override_count,
-		&run->facts->spf.client, author->domain);
-	if (override != NULL) {
-		if (override->disposition == author->disposition)
-			return;
-		ruling->disposition = override->disposition;
-		ruling->override = override;
+		return true;
+	switch (find_override(run, author, &rule)) {
+	case OVERRIDE_PENDING:
+		return false;
+	case OVERRIDE_FOUND:
+		if (rule->disposition == author->disposition)
+			return true;
+		ruling->disposition = rule->disposition;
+		ruling->override = rule;
 		ruling->rule = "local override";
-	} else if (settings->needs_evidence &&
-		   author->disposition == DISPOSITION_REJECT &&
-		   !has_evidence(run)) {
+		return true;
+	case OVERRIDE_UNKNOWN:
+		if (rule->disposition != author->disposition)
+			ruling->open_override = rule;
+		break;
+	case OVERRIDE_NONE:
+		break;
+	}
+	if (run->facts->settings->needs_evidence &&
+	    author->disposition == DISPOSITION_REJECT && !has_evidence(run)) {
 		ruling->disposition = DISPOSITION_QUARANTINE;
 		ruling->rule = "RFC 9989 8: reject without other evidence";
 	}
+	return true;
 }
 
 /* Which of several author domains decides: the highest. */
@@ -549,7 +615,8 @@ rank(const struct eval_author *author, const struct ruling *ruling)
 	return 1;
 }
 
-static void
+/* False if an answer is missing. */
+static bool
 decide(const struct run *run)
 {
 	struct verdict *verdict = run->verdict;
@@ -558,10 +625,11 @@ decide(const struct run *run)
 
 	if (verdict->authors == 0) {
 		verdict->rule = "RFC 9989 5.3.1: no author domain";
-		return;
+		return true;
 	}
 	for (size_t i = 0; i < verdict->authors; i++) {
-		rule_on(run, &verdict->author[i], &ruling);
+		if (!rule_on(run, &verdict->author[i], &ruling))
+			return false;
 		if (i > 0 && rank(&verdict->author[i], &ruling) <=
 				     rank(&verdict->author[verdict->deciding],
 					  &strictest))
@@ -576,6 +644,7 @@ decide(const struct run *run)
 	verdict->policy_disposition = deciding->disposition;
 	verdict->disposition = strictest.disposition;
 	verdict->override = strictest.override;
+	verdict->open_override = strictest.open_override;
 	verdict->rule = strictest.rule;
 	if (verdict->result == DMARC_PASS &&
 	    verdict->from_fault != FROM_FAULT_NONE) {
@@ -584,6 +653,7 @@ decide(const struct run *run)
 		verdict->rule = "RFC 9989 4.4: such a From field aligns with "
 				"nothing";
 	}
+	return true;
 }
 
 bool
@@ -599,6 +669,9 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 		return facts->stage == EVAL_END;
 	}
 	has_spf = spf_eval(&facts->spf, answers, &verdict->spf);
+	override_ask(facts->settings->overrides,
+		     facts->settings->override_count, &facts->spf.client,
+		     answers);
 	if (facts->stage == EVAL_ENVELOPE)
 		return false;
 	assert(facts->message != NULL && facts->dkim != NULL);
@@ -611,9 +684,13 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 		dkim_check_finish(facts->dkim, answers, &verdict->dkim);
 	for (size_t i = 0; i < verdict->authors; i++)
 		is_known &= judge_author(&run, &verdict->author[i]);
-	if (is_known)
-		decide(&run);
-	return is_known;
+	return is_known && decide(&run);
+}
+
+bool
+eval_has_policy(const struct eval_author *author)
+{
+	return author->discovered == DISCOVERY_FOUND || author->force != NULL;
 }
 
 const char *

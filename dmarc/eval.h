@@ -25,8 +25,8 @@
 #ifndef DMARC_EVAL_H
 #define DMARC_EVAL_H
 
-#include "dmarc/dkim.h"
-#include "dmarc/policy.h"
+#include "dmarc/domain_list.h"
+#include "dmarc/override.h"
 #include "dmarc/spf.h"
 #include "smtp/address.h"
 
@@ -41,8 +41,13 @@ struct eval_settings {
 	bool does_compare;            /* the other method beside it */
 	bool needs_evidence;          /* reject-mode = evidence */
 	const struct domain_psl *psl; /* NULL: the PSL method gives temperror */
-	const struct policy_override *overrides;
+	const struct override_rule *overrides;
 	size_t override_count;
+	const struct force_rule *forces;
+	size_t force_count;
+	bool does_honour_pct; /* by the tree walk too */
+	/* Author domains whose pct= is not honoured; may be NULL. */
+	const struct domain_list *unsampled;
 };
 
 struct eval_facts {
@@ -91,9 +96,10 @@ struct eval_author {
 	enum dmarc_result result;
 	enum dmarc_outcome outcome;
 	const char *error; /* "multiple-records", "bad-policy", …; or NULL */
+	const struct force_rule *force; /* that speaks in place of theirs */
 	enum discovery_status discovered;
 	struct discovery discovery;        /* valid if FOUND */
-	struct policy_effective effective; /* valid if FOUND */
+	struct policy_effective effective; /* valid if FOUND, or with force */
 	bool is_author_known; /* whether its name exists could be found out */
 	bool does_author_exist;
 	bool is_spf_aligned;
@@ -117,9 +123,11 @@ struct verdict {
 	size_t deciding; /* index of the author that decided; 0 if none */
 	enum dmarc_result result;
 	enum dmarc_outcome outcome;
-	enum disposition policy_disposition;    /* before override, evidence */
-	enum disposition disposition;           /* after them */
-	const struct policy_override *override; /* that changed it, or NULL */
+	enum disposition policy_disposition;  /* before override, evidence */
+	enum disposition disposition;         /* after them */
+	const struct override_rule *override; /* that changed it, or NULL */
+	/* The override that may change it, but cannot be decided for now. */
+	const struct override_rule *open_override;
 	const char *rule; /* what decided at last; constant */
 	bool may_defer;   /* temperror = defer makes sense */
 	/* Signals, for evidence and queries. */
@@ -134,6 +142,9 @@ struct verdict {
  */
 bool eval_run(const struct eval_facts *facts, struct answers *answers,
 	      struct verdict *verdict);
+
+/* A record speaks for the author domain, or a local rule does. */
+bool eval_has_policy(const struct eval_author *author);
 
 const char *dmarc_result_name(enum dmarc_result result);
 const char *dmarc_outcome_name(enum dmarc_outcome outcome);

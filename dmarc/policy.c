@@ -96,42 +96,13 @@ void
 policy_sample(const struct discovery *discovery, unsigned percentile,
 	      struct policy_effective *effective)
 {
-	/* RFC 9989 has no pct; RFC 7489 6.6.4 has */
-	if (discovery->method != DISCOVERY_PSL ||
-	    percentile < discovery->record.pct ||
+	if (percentile < discovery->record.pct ||
 	    effective->published == POLICY_NONE)
 		return;
+	/* one step in all, with t=y too */
+	effective->is_sampled_out = true;
 	effective->applied = lowered(effective->published);
 	effective->rule = "RFC 7489 6.6.4: pct, not in the sample";
-}
-
-static bool
-is_in_networks(const struct policy_override *override, const struct ip *client)
-{
-	for (size_t i = 0; i < override->network_count; i++)
-		if (ip_network_has(&override->networks[i], client))
-			return true;
-	return override->network_count == 0;
-}
-
-static bool
-is_from_domains(const struct policy_override *override, struct span author)
-{
-	for (size_t i = 0; i < override->from_domain_count; i++)
-		if (domain_is_within(author, override->from_domains[i]))
-			return true;
-	return override->from_domain_count == 0;
-}
-
-const struct policy_override *
-policy_find_override(const struct policy_override *overrides, size_t count,
-		     const struct ip *client, struct span author)
-{
-	for (size_t i = 0; i < count; i++)
-		if (is_in_networks(&overrides[i], client) &&
-		    is_from_domains(&overrides[i], author))
-			return &overrides[i];
-	return NULL;
 }
 
 const char *

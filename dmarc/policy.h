@@ -11,7 +11,6 @@
 #define DMARC_POLICY_H
 
 #include "dmarc/discovery.h"
-#include "smtp/ip.h"
 
 enum disposition {
 	DISPOSITION_NONE,
@@ -34,36 +33,19 @@ struct policy_effective {
 	bool has_bad_policy;   /* bad p/sp/np, read as p=none since rua */
 	enum policy published; /* the tag that speaks: none … reject */
 	const char *tag;       /* "p", "sp" or "np", constant */
-	enum policy applied;   /* after t=y */
+	enum policy applied;   /* after t=y, pct= and local rules */
+	bool is_sampled_out;   /* … because of pct= */
 	const char *rule;      /* constant: "RFC 9989 4.7: sp" … */
 };
 void policy_effective(const struct discovery *discovery,
 		      enum policy_author author,
 		      struct policy_effective *effective);
 
-/* RFC 7489 6.6.4: of messages under pct=n with the PSL method, those whose
- * percentile (0 … 99, the caller's choice by chance or by hash) is n or more
- * get one step less. After policy_effective(); no effect on the tree walk. */
+/* RFC 7489 6.6.4: of messages under pct=n, those whose percentile (0 … 99, the
+ * caller's choice by chance or by hash) is n or more get one step less. After
+ * policy_effective(), where pct= is to be honoured: RFC 9989 has none. */
 void policy_sample(const struct discovery *discovery, unsigned percentile,
 		   struct policy_effective *effective);
-
-/* Local overrides: one rule of the configuration. A rule matches when each of
- * its conditions does; an absent condition (count 0) matches everything. */
-struct policy_override {
-	struct span name;                  /* of the rule, for the verdict */
-	const struct ip_network *networks; /* client address in one of them */
-	size_t network_count;
-	const struct span *from_domains; /* author domain is or is below one */
-	size_t from_domain_count;
-	enum disposition disposition; /* what is done instead */
-	const char *reason; /* RFC 9990 type: local_policy, trusted_forwarder,
-			       mailing_list, other */
-};
-
-/* The first rule that matches; NULL if none does. */
-const struct policy_override *policy_find_override(
-	const struct policy_override *overrides, size_t count,
-	const struct ip *client, struct span author);
 
 const char *disposition_name(enum disposition disposition);
 

@@ -303,16 +303,16 @@ load_route(struct reader *reader, size_t k, struct conf_route *route)
 	load_block(reader, SECTION_ROUTE, k, route);
 }
 
-static void
-load_override(struct reader *reader, size_t k, struct policy_override *override)
+/* The title of a block that is but its name. */
+static struct span
+name_of(struct reader *reader, enum conf_section section, size_t k)
 {
-	struct span title = title_of(reader, SECTION_OVERRIDE, k);
+	struct span title = title_of(reader, section, k), name = SPAN_NONE;
 
-	if (!conf_value_parse(reader->conf, &name_setting, title,
-			      &override->name))
-		note_title(reader, SECTION_OVERRIDE, k,
+	if (!conf_value_parse(reader->conf, &name_setting, title, &name))
+		note_title(reader, section, k,
 			   "a name of letters, digits, - and _");
-	load_block(reader, SECTION_OVERRIDE, k, override);
+	return name;
 }
 
 /* Zeroed structs for all blocks of a section; NULL where there are none. */
@@ -373,13 +373,30 @@ static void
 load_overrides(struct reader *reader)
 {
 	size_t count = reader->reading.places.count[SECTION_OVERRIDE];
-	struct policy_override *list =
+	struct override_rule *list =
 		alloc_blocks(reader, SECTION_OVERRIDE, sizeof *list);
 
-	for (size_t k = 0; list != NULL && k < count; k++)
-		load_override(reader, k, &list[k]);
+	for (size_t k = 0; list != NULL && k < count; k++) {
+		list[k].name = name_of(reader, SECTION_OVERRIDE, k);
+		load_block(reader, SECTION_OVERRIDE, k, &list[k]);
+	}
 	reader->conf->overrides = list;
 	reader->conf->override_count = count;
+}
+
+static void
+load_forces(struct reader *reader)
+{
+	size_t count = reader->reading.places.count[SECTION_FORCE];
+	struct force_rule *list =
+		alloc_blocks(reader, SECTION_FORCE, sizeof *list);
+
+	for (size_t k = 0; list != NULL && k < count; k++) {
+		list[k].name = name_of(reader, SECTION_FORCE, k);
+		load_block(reader, SECTION_FORCE, k, &list[k]);
+	}
+	reader->conf->forces = list;
+	reader->conf->force_count = count;
 }
 
 /* What is the system's where the file does not say. */
@@ -421,6 +438,7 @@ load(struct reader *reader)
 	load_listeners(reader);
 	load_routes(reader);
 	load_overrides(reader);
+	load_forces(reader);
 	load_hostname(reader);
 }
 

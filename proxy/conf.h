@@ -18,7 +18,7 @@
 #define PROXY_CONF_H
 
 #include "dmarc/discovery.h"
-#include "dmarc/policy.h"
+#include "dmarc/eval.h"
 #include "proxy/tls.h"
 #include "smtp/arena.h"
 #include "smtp/buf.h"
@@ -226,8 +226,14 @@ struct conf {
 	enum conf_action bad_from;       /* reject tag relay ("accept") */
 	const struct span *authserv_ids; /* [0] is the one we write */
 	size_t authserv_id_count;
-	const struct policy_override *overrides;
+	bool does_honour_pct;
+	const struct span *unsampled; /* no-sampling: domains, and … */
+	size_t unsampled_count;
+	struct span unsampled_file; /* … a file of them; may be empty */
+	const struct override_rule *overrides;
 	size_t override_count;
+	const struct force_rule *forces;
+	size_t force_count;
 
 	struct conf_quarantine quarantine;
 

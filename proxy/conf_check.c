@@ -311,27 +311,55 @@ check_quarantine(const struct check *check)
 }
 
 static void
-check_overrides(const struct check *check)
+check_override(const struct check *check, size_t i)
 {
-	for (size_t i = 0; i < check->conf->override_count; i++) {
-		const struct policy_override *override =
-			&check->conf->overrides[i];
-		unsigned line = block_line(check, SECTION_OVERRIDE, i);
+	const struct override_rule *rule = &check->conf->overrides[i];
+	unsigned line = block_line(check, SECTION_OVERRIDE, i);
 
-		if (override->network_count == 0 &&
-		    override->from_domain_count == 0)
-			conf_fault(
-				check->faults, line,
-				"override \"%.*s\": expected client or from, "
-				"found neither: it would override every "
-				"message",
-				TEXT(override->name));
-		if (!has(check, SECTION_OVERRIDE, i, "action"))
-			conf_fault(check->faults, line,
-				   "override \"%.*s\" action: expected accept, "
-				   "quarantine or reject, found none",
-				   TEXT(override->name));
-	}
+	if (!has(check, SECTION_OVERRIDE, i, "action"))
+		conf_fault(check->faults, line,
+			   "override \"%.*s\" action: expected accept, "
+			   "quarantine or reject, found none",
+			   TEXT(rule->name));
+	if (override_is_empty(rule))
+		conf_fault(check->faults, line,
+			   "override \"%.*s\": expected a condition, found "
+			   "none: it would override every message",
+			   TEXT(rule->name));
+	else if (check->faults->count == 0 &&
+		 rule->disposition == DISPOSITION_NONE &&
+		 !override_is_proved(rule))
+		conf_warning(check->faults, line,
+			     "override \"%.*s\": it accepts what anybody may "
+			     "write, forged or not; add client, client-name, "
+			     "envelope or dkim",
+			     TEXT(rule->name));
+}
+
+static void
+check_force(const struct check *check, size_t i)
+{
+	const struct force_rule *rule = &check->conf->forces[i];
+	unsigned line = block_line(check, SECTION_FORCE, i);
+
+	if (rule->authors.count == 0)
+		conf_fault(check->faults, line,
+			   "force \"%.*s\" from: expected a domain, found none",
+			   TEXT(rule->name));
+	if (!has(check, SECTION_FORCE, i, "policy"))
+		conf_fault(check->faults, line,
+			   "force \"%.*s\" policy: expected quarantine or "
+			   "reject, found none",
+			   TEXT(rule->name));
+}
+
+static void
+check_local_rules(const struct check *check)
+{
+	for (size_t i = 0; i < check->conf->override_count; i++)
+		check_override(check, i);
+	for (size_t i = 0; i < check->conf->force_count; i++)
+		check_force(check, i);
 }
 
 /* Two settings of which one makes the other idle, or too large. */
@@ -415,7 +443,7 @@ conf_check(const struct conf *conf, const struct conf_places *places,
 	check_backends(&check);
 	check_routes(&check);
 	check_quarantine(&check);
-	check_overrides(&check);
+	check_local_rules(&check);
 	if (scope != CONF_GATE)
 		return;
 	check_gate(&check);

@@ -113,6 +113,11 @@ print_blocks(const struct conf *conf, enum conf_section section,
 			print_block(conf, section, conf->overrides[i].name,
 				    &conf->overrides[i], out);
 		break;
+	case SECTION_FORCE:
+		for (size_t i = 0; i < conf->force_count; i++)
+			print_block(conf, section, conf->forces[i].name,
+				    &conf->forces[i], out);
+		break;
 	case SECTION_DMARC:
 	case SECTION_QUARANTINE:
 	case SECTION_RESOLVER:

@@ -53,6 +53,7 @@ enum conf_section {
 	X(SPOOL_FULL, "", "", false)                                          \
 	X(DISCOVERY, "", "", false)                                           \
 	X(DISPOSITION, "", "", false)                                         \
+	X(FORCED_POLICY, "", "", false)                                       \
 	X(REASON, "", "", false)                                              \
 	X(BACKEND_NAME, "name", "the name of a backend", false)               \
 	X(ADDRESSES, "address:port [priority=n] [weight=n], ...",             \

@@ -50,6 +50,8 @@ WORDS(DISCOVERY, { "treewalk", DISCOVERY_TREEWALK }, { "psl", DISCOVERY_PSL })
 WORDS(DISPOSITION, { "accept", DISPOSITION_NONE },
       { "quarantine", DISPOSITION_QUARANTINE },
       { "reject", DISPOSITION_REJECT })
+WORDS(FORCED_POLICY, { "quarantine", POLICY_QUARANTINE },
+      { "reject", POLICY_REJECT })
 WORDS(REASON, { "local_policy", 0 }, { "trusted_forwarder", 0 },
       { "mailing_list", 0 }, { "other", 0 })
 
@@ -68,7 +70,8 @@ static const struct {
 	CHOICE(CHUNKING),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
 	CHOICE(SPOOL_FULL),
-	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(REASON),
+	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(FORCED_POLICY),
+	CHOICE(REASON),
 };
 
 static const struct {
@@ -167,6 +170,7 @@ conf_type_size(enum conf_type type)
 	case CONF_CHUNKING:
 	case CONF_DISCOVERY:
 	case CONF_DISPOSITION:
+	case CONF_FORCED_POLICY:
 		return sizeof(enum conf_mode);
 	case CONF_REASON:
 		return sizeof(const char *);

@@ -62,6 +62,12 @@ decision_make(const struct conf *conf, const struct conf_route *route,
 	} else {
 		wanted = action_for(route, verdict, verdict->disposition);
 	}
+	/* Whoever owns the zone of an address may break it, at no gain. */
+	if (wanted == ACTION_REJECT && verdict->open_override != NULL) {
+		wanted = ACTION_DEFER;
+		decision->rule = "local override: the client's name cannot be "
+				 "looked up";
+	}
 	if (wanted == ACTION_DEFER) {
 		bool is_spf =
 			verdict->result == DMARC_TEMPERROR &&
@@ -118,6 +124,12 @@ append_policy(const struct verdict *verdict, struct buf *text)
 	const struct eval_author *author = &verdict->author[verdict->deciding];
 	const struct discovery *discovery = &author->discovery;
 
+	if (verdict->override != NULL || author->force != NULL) {
+		buf_append(text, SPAN_LIT("local policy for "));
+		buf_append(text, author->domain);
+		return;
+	}
+	buf_append(text, SPAN_LIT("the policy of "));
 	if (author->discovered != DISCOVERY_FOUND) {
 		buf_append(text, author->domain);
 		return;
@@ -152,7 +164,6 @@ decision_text(const struct decision *decision, const struct verdict *verdict,
 		buf_append(text, SPAN_LIT("message deferred by "));
 	else
 		buf_append(text, SPAN_LIT("message rejected by "));
-	buf_append(text, SPAN_LIT("the policy of "));
 	append_policy(verdict, text);
 	buf_append(text, SPAN_LIT(": "));
 	append_spf(verdict, text);

@@ -4,7 +4,7 @@
  */
 #include "proxy/session_state.h"
 
-#include "proxy/name.h"
+#include "dmarc/name.h"
 
 #include <errno.h>
 
@@ -16,7 +16,8 @@ find_name(struct session *session, bool is_too_late)
 
 	if (session->identity.is_name_known)
 		return;
-	switch (name_find(&session->client.ip, &session->answers, &name)) {
+	switch (name_find(&session->client.ip, NULL, 0, &session->answers,
+			  &name)) {
 	case NAME_PENDING:
 		if (!is_too_late)
 			return;

@@ -160,7 +160,7 @@ run_worker(struct generation *generation, unsigned number)
 	struct worker_setup setup = {
 		.number = number,
 		.conf = generation->conf,
-		.psl = generation->resources.psl,
+		.rules = &generation->resources.rules.settings,
 		.zone = generation->resources.zone,
 		.keyring = &generation->resources.keyring,
 		.listeners = generation->resources.listeners,

@@ -21,17 +21,7 @@ mail_init(struct mail *mail, const struct session_host *host)
 {
 	const struct conf *conf = host->conf;
 
-	*mail = (struct mail){
-		.host = host,
-		.settings = {
-			.discovery = conf->discovery,
-			.does_compare = conf->does_compare,
-			.needs_evidence = conf->needs_evidence,
-			.psl = host->psl,
-			.overrides = conf->overrides,
-			.override_count = conf->override_count,
-		},
-	};
+	*mail = (struct mail){ .host = host };
 	arena_init(&mail->arena, ARENA_MAX);
 	buf_init(&mail->id, ID_MAX);
 	message_init(&mail->message, conf->header_size_max);
@@ -169,7 +159,7 @@ mail_begin(struct mail *mail, const struct command *command, unsigned offered,
 	mail->envelope.extensions = used_extensions(command, offered);
 	mail->stage = EVAL_ENVELOPE;
 	mail->facts = (struct eval_facts){
-		.settings = &mail->settings,
+		.settings = mail->host->rules,
 		.spf = {
 			.client = *client,
 			.helo = arena_copy(&mail->arena, helo),

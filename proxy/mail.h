@@ -45,7 +45,6 @@ enum mail_intake {
 
 struct mail {
 	const struct session_host *host;
-	struct eval_settings settings;
 	struct arena arena;
 	struct answers answers;
 	unsigned generation; /* of the mail, for tickets; at least 1 */

@@ -6,6 +6,7 @@
 
 #include "proxy/ring.h"
 #include "proxy/tempfile.h"
+#include "proxy/textfile.h"
 
 #include "dmarc/report/segment.h"
 
@@ -19,10 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FILE_OCTETS_MAX ((size_t)64 << 20) /* zone file, suffix list */
-#define PIECE 65536
-#define PSL_DEFAULT "/usr/share/publicsuffix/public_suffix_list.dat"
-
 /* For what is tried as the user: it is the first to use the file systems. */
 #define TRIAL_SECONDS_MAX 10
 #define TRIAL_FAULTS_MAX 4096
@@ -34,86 +31,6 @@ fault(struct buf *faults, const char *what, const char *name, int error)
 	return false;
 }
 
-/* All of a file, of FILE_OCTETS_MAX at most; 0 or a negative errno. */
-static int
-read_all(int fd, struct buf *octets)
-{
-	for (;;) {
-		uint8_t *room = buf_reserve(octets, PIECE);
-		ssize_t n;
-
-		if (room == NULL)
-			return -EFBIG;
-		n = read(fd, room, PIECE);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			buf_extend(octets, (size_t)n);
-	}
-}
-
-static bool
-read_file(const char *name, struct buf *octets, struct buf *faults)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat status;
-	int result;
-
-	if (fd < 0)
-		return fault(faults, "cannot read", name, errno);
-	/* A pipe that nobody writes to would be waited for. */
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-		close(fd);
-		buf_printf(faults, "cannot read %s: not a plain file\n", name);
-		return false;
-	}
-	result = read_all(fd, octets);
-	close(fd);
-	return result == 0 || fault(faults, "cannot read", name, -result);
-}
-
-/* A path of the configuration as a C string. Paths hold no NUL: conf_read()
- * takes them from text. */
-static bool
-path_string(struct span path, char text[PATH_MAX], struct buf *faults)
-{
-	if (path.n >= PATH_MAX) {
-		buf_append(faults, SPAN_LIT("a path is too long\n"));
-		return false;
-	}
-	memcpy(text, path.p, path.n);
-	text[path.n] = '\0';
-	return true;
-}
-
-static bool
-load_psl(struct resources *resources, const struct conf *conf,
-	 struct buf *faults)
-{
-	bool is_set = conf->psl_file.n > 0;
-	struct span path = is_set ? conf->psl_file : SPAN_LIT(PSL_DEFAULT);
-	char name[PATH_MAX];
-	struct buf text;
-
-	if (!path_string(path, name, faults))
-		return false;
-	if (!is_set && access(name, R_OK) != 0) {
-		resources->psl = domain_psl_builtin();
-		return true; /* without any, a tree walk needs none */
-	}
-	buf_init(&text, FILE_OCTETS_MAX);
-	if (read_file(name, &text, faults)) {
-		resources->psl = domain_psl_new(buf_span(&text));
-		if (resources->psl == NULL)
-			buf_printf(faults, "%s: not a public suffix list\n",
-				   name);
-	}
-	buf_fini(&text);
-	return resources->psl != NULL;
-}
-
 static bool
 load_zone(struct resources *resources, const struct conf *conf,
 	  struct buf *faults)
@@ -123,10 +40,10 @@ load_zone(struct resources *resources, const struct conf *conf,
 
 	if (conf->zone_file.n == 0)
 		return true;
-	if (!path_string(conf->zone_file, name, faults))
+	if (!textfile_path(conf->zone_file, name, faults))
 		return false;
-	buf_init(&text, FILE_OCTETS_MAX);
-	if (read_file(name, &text, faults))
+	buf_init(&text, TEXTFILE_OCTETS_MAX);
+	if (textfile_read(name, &text, faults))
 		resources->zone = zone_parse(buf_span(&text), name, faults);
 	buf_fini(&text);
 	return resources->zone != NULL;
@@ -156,7 +73,7 @@ open_spool(struct resources *resources, const struct conf *conf,
 	char name[PATH_MAX];
 	bool is_new;
 
-	if (!path_string(conf->spool_directory, name, faults))
+	if (!textfile_path(conf->spool_directory, name, faults))
 		return false;
 	/* The first start makes it; what cannot be made shows when it is
 	 * opened. */
@@ -176,7 +93,7 @@ open_bodies(struct resources *resources, const struct conf *conf,
 {
 	char name[PATH_MAX];
 
-	if (!path_string(conf->body_directory, name, faults))
+	if (!textfile_path(conf->body_directory, name, faults))
 		return false;
 	resources->bodies = open_directory(name, 0);
 	return resources->bodies >= 0 ||
@@ -219,7 +136,7 @@ try_bodies(const struct conf *conf, struct buf *faults)
 	char name[PATH_MAX];
 	int fd = -1;
 
-	if (path_string(conf->body_directory, name, faults))
+	if (textfile_path(conf->body_directory, name, faults))
 		fd = tempfile_directory(name, faults);
 	if (fd >= 0)
 		close(fd);
@@ -268,7 +185,7 @@ hear(pid_t child, int in, struct buf *faults)
 {
 	int status = 0;
 
-	if (read_all(in, faults) != 0)
+	if (textfile_drain(in, faults) != 0)
 		kill(child, SIGKILL);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
@@ -325,7 +242,7 @@ resources_open(struct resources *resources, const struct conf *conf,
 	*resources = (struct resources){ .spool = -1, .bodies = -1 };
 	raise_limit(RLIMIT_NOFILE);
 	raise_limit(RLIMIT_MEMLOCK);
-	return load_psl(resources, conf, faults) &&
+	return rules_open(&resources->rules, conf, faults) &&
 	       load_zone(resources, conf, faults) &&
 	       keyring_open(&resources->keyring, conf, faults) &&
 	       find_privilege(resources, conf, faults) &&
@@ -355,7 +272,7 @@ resources_close(struct resources *resources)
 {
 	resources_close_directories(resources);
 	free(resources->listeners);
-	domain_psl_free(resources->psl);
+	rules_close(&resources->rules);
 	zone_free(resources->zone);
 	keyring_close(&resources->keyring);
 }

@@ -3,7 +3,7 @@
  * resources: what the workers of one configuration need, read and opened by
  * the master before it forks them.
  *
- * In this order: faults of the configuration (public suffix list, zone, keys,
+ * In this order: faults of the configuration (lists of domains, zone, keys,
  * user), what needs root (listeners, the spool's directory), and what must be
  * possible as that user (verdict log, bodies, a ring), which a child tries
  * that becomes it. So whatever is wrong with the machine or the configuration
@@ -17,11 +17,12 @@
 #include "proxy/keyring.h"
 #include "proxy/listener.h"
 #include "proxy/privilege.h"
+#include "proxy/rules.h"
 #include "proxy/zone.h"
 
 struct resources {
-	struct domain_psl *psl; /* may be NULL */
-	struct zone *zone;      /* may be NULL */
+	struct rules rules;
+	struct zone *zone; /* may be NULL */
 	struct keyring keyring;
 	struct privilege privilege; /* who the workers become */
 	int *listeners;             /* one for each of conf's; not owned */

@@ -42,11 +42,11 @@ enum session_side { SIDE_CLIENT, SIDE_BACKEND, SIDE_DIVERT, SIDE_COUNT };
 /* What all sessions of one worker share. Outlives them. */
 struct session_host {
 	const struct conf *conf;
-	const struct domain_psl *psl; /* may be NULL */
-	struct dkim_engine *dkim;     /* one for each worker */
-	const struct ehlo *probed;    /* by backend index: its last EHLO */
-	struct upstream *upstreams;   /* by backend index: its targets */
-	struct upstream_dice dice;    /* among them; none: the first */
+	const struct eval_settings *rules;
+	struct dkim_engine *dkim;   /* one for each worker */
+	const struct ehlo *probed;  /* by backend index: its last EHLO */
+	struct upstream *upstreams; /* by backend index: its targets */
+	struct upstream_dice dice;  /* among them; none: the first */
 	struct stats *stats;
 	/* Whether verdict lines cannot be written now; may be NULL. */
 	const bool *is_spool_full;

@@ -540,7 +540,7 @@ sessions_init(struct worker *worker)
 	};
 	worker->host = (struct session_host){
 		.conf = setup->conf,
-		.psl = setup->psl,
+		.rules = setup->rules,
 		.dkim = worker->dkim,
 		.probed = worker->probed,
 		.upstreams = worker->upstreams,

@@ -26,8 +26,8 @@
 struct worker_setup {
 	unsigned number; /* of this worker, from 0 */
 	const struct conf *conf;
-	const struct domain_psl *psl; /* may be NULL */
-	const struct zone *zone;      /* may be NULL */
+	const struct eval_settings *rules;
+	const struct zone *zone; /* may be NULL */
 	const struct keyring *keyring;
 	int *listeners; /* one for each of conf's; -1 once it is closed */
 	struct limit *limit;

@@ -311,8 +311,11 @@ write_policy(struct spool_writer *writer)
 	const struct eval_author *author = writer->author;
 	const struct discovery *found;
 
-	if (author == NULL || author->discovered != DISCOVERY_FOUND) {
+	if (author != NULL && eval_has_policy(author))
+		word(writer, "policy", policy_name(author->effective.applied));
+	else
 		nothing(writer, "policy");
+	if (author == NULL || author->discovered != DISCOVERY_FOUND) {
 		nothing(writer, "domain");
 		nothing(writer, "record");
 		nothing(writer, "discovery");
@@ -321,7 +324,6 @@ write_policy(struct spool_writer *writer)
 		return;
 	}
 	found = &author->discovery;
-	word(writer, "policy", policy_name(author->effective.applied));
 	text(writer, "dmarc.domain", found->domain);
 	text(writer, "dmarc.record", found->record.text);
 	word(writer, "discovery",
@@ -348,6 +350,12 @@ write_author(struct spool_writer *writer)
 	else
 		nothing(writer, "author_exists");
 	word(writer, "error", author == NULL ? NULL : author->error);
+	text_or_null(writer, "dmarc.force",
+		     author == NULL || author->force == NULL
+			     ? SPAN_NONE
+			     : author->force->name);
+	truth(writer, "sampled_out",
+	      author != NULL && author->effective.is_sampled_out);
 }
 
 static void

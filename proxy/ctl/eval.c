@@ -5,6 +5,7 @@
 #include "proxy/ctl/explain.h"
 #include "proxy/ctl/file.h"
 #include "proxy/ctl/judge.h"
+#include "proxy/rules.h"
 
 #include "dmarc/report/spool.h"
 #include "smtp/reply.h"
@@ -27,7 +28,7 @@ struct job {
 	struct conf *conf;
 	struct conf own; /* a copy with --dns in it */
 	struct conf_endpoint server;
-	struct domain_psl *psl;
+	struct rules rules;
 	struct zone *zone;
 	struct buf octets; /* of the message */
 	struct arena arena;
@@ -109,32 +110,19 @@ load_zone(struct job *job)
 	return status;
 }
 
-/* The list the gate would use: see psl-file in proxy.conf(5). */
+/* The lists the gate would use. */
 static int
-load_psl(struct job *job)
+open_rules(struct job *job)
 {
-	bool is_set = job->conf->psl_file.n > 0;
-	const char *name =
-		is_set ? arena_string(&job->arena, job->conf->psl_file)
-		       : PSL_DEFAULT;
-	struct buf text;
-	int status;
+	int status = EX_OK;
+	struct buf faults;
 
-	if (name == NULL)
-		return ctl_complain(EX_OSERR, "not enough memory");
-	if (!is_set && access(name, R_OK) != 0) {
-		job->psl = domain_psl_builtin();
-		return EX_OK;
-	}
-	status = read_octets(name, &text);
-	if (status != EX_OK)
-		return status;
-	job->psl = domain_psl_new(buf_span(&text));
-	buf_fini(&text);
-	if (job->psl == NULL)
-		return ctl_complain(EX_DATAERR, "%s: not a public suffix list",
-				    name);
-	return EX_OK;
+	buf_init(&faults, CTL_FAULTS_MAX);
+	if (!rules_open(&job->rules, job->conf, &faults))
+		status = ctl_complain(EX_DATAERR, "%.*s", (int)faults.n - 1,
+				      (const char *)buf_span(&faults).p);
+	buf_fini(&faults);
+	return status;
 }
 
 static int
@@ -252,7 +240,7 @@ read_all(struct job *job)
 	if (status == EX_OK)
 		status = load_zone(job);
 	if (status == EX_OK)
-		status = load_psl(job);
+		status = open_rules(job);
 	if (status == EX_OK)
 		status = read_message(job);
 	return status;
@@ -356,7 +344,7 @@ judge_and_print(struct job *job)
 
 	job->judge.conf = &job->own;
 	job->judge.zone = job->zone;
-	job->judge.psl = job->psl;
+	job->judge.rules = &job->rules.settings;
 	job->judge.octets = buf_span(&job->octets);
 	buf_init(&faults, CTL_FAULTS_MAX);
 	switch (judge_run(&job->judge, &faults)) {
@@ -394,7 +382,7 @@ ctl_eval(const struct ctl_arguments *arguments)
 	if (status == EX_OK)
 		status = judge_and_print(job);
 	zone_free(job->zone);
-	domain_psl_free(job->psl);
+	rules_close(&job->rules);
 	buf_fini(&job->octets);
 	arena_fini(&job->arena);
 	conf_free(job->conf);

@@ -237,7 +237,7 @@ say_identifiers(const struct verdict *verdict, const struct eval_author *author,
 {
 	const struct record *record = &author->discovery.record;
 
-	if (author->discovered != DISCOVERY_FOUND)
+	if (!eval_has_policy(author))
 		return;
 	buf_printf(out, "  SPF %s, alignment is %s: %s\n",
 		   spf_result_name(verdict->spf.result),
@@ -256,6 +256,21 @@ say_identifiers(const struct verdict *verdict, const struct eval_author *author,
 				   : "no identifier");
 }
 
+/* What local rules make of what is published. */
+static void
+say_local(const struct eval_author *author, struct buf *out)
+{
+	if (author->effective.is_sampled_out)
+		say(out, "  This message is not in the sample of pct= "
+			 "(RFC 7489 6.6.4)\n");
+	if (author->force == NULL)
+		return;
+	say(out, "  The force rule ");
+	say_text(out, author->force->name);
+	buf_printf(out, " has it judged by p=%s\n",
+		   policy_name(author->force->policy));
+}
+
 static void
 explain_author(const struct verdict *verdict, const struct eval_author *author,
 	       struct buf *out)
@@ -264,6 +279,7 @@ explain_author(const struct verdict *verdict, const struct eval_author *author,
 	say_text(out, author->domain);
 	say_existence(author, out);
 	say_discovery(author, out);
+	say_local(author, out);
 	say_identifiers(verdict, author, out);
 	buf_printf(out, "  Result for it: %s",
 		   dmarc_result_name(author->result));
@@ -308,6 +324,12 @@ explain_verdict(const struct judge *judge, const struct decision *decision,
 		buf_printf(out, " applies (%s), in place of %s\n",
 			   verdict->override->reason,
 			   disposition_name(verdict->policy_disposition));
+	}
+	if (verdict->open_override != NULL) {
+		say(out, "  The override ");
+		say_text(out, verdict->open_override->name);
+		say(out, " may apply; the client's name cannot be looked up "
+			 "for now\n");
 	}
 	buf_printf(out, "  The gate would %s this message",
 		   conf_action_name(decision->action));

@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proxy/ctl/file.h"
 
+#include "proxy/textfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-#define PIECE 65536
-
-static int
-read_all(int fd, struct buf *octets)
-{
-	for (;;) {
-		uint8_t *room = buf_reserve(octets, PIECE);
-		ssize_t n;
-
-		if (room == NULL)
-			return -EFBIG;
-		n = read(fd, room, PIECE);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			buf_extend(octets, (size_t)n);
-	}
-}
 
 int
 file_read(const char *name, struct buf *octets)
@@ -32,11 +13,11 @@ file_read(const char *name, struct buf *octets)
 	int fd, error;
 
 	if (strcmp(name, "-") == 0)
-		return read_all(STDIN_FILENO, octets);
+		return textfile_drain(STDIN_FILENO, octets);
 	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	error = read_all(fd, octets);
+	error = textfile_drain(fd, octets);
 	close(fd);
 	return error;
 }

@@ -144,18 +144,10 @@ prepare(struct judge *judge)
 	arena_init(&judge->arena, ARENA_MAX);
 	answers_init(&judge->answers, &judge->arena, ANSWERS_MAX);
 	message_init(&judge->message, conf->header_size_max);
-	judge->settings = (struct eval_settings){
-		.discovery = conf->discovery,
-		.does_compare = conf->does_compare,
-		.needs_evidence = conf->needs_evidence,
-		.psl = judge->psl,
-		.overrides = conf->overrides,
-		.override_count = conf->override_count,
-	};
 	judge->engine = dkim_engine_new();
 	judge->facts = (struct eval_facts){
 		.stage = EVAL_END,
-		.settings = &judge->settings,
+		.settings = judge->rules,
 		.spf = judge->spf,
 		.message = &judge->message,
 		.dkim = judge->engine == NULL

@@ -15,9 +15,9 @@
 struct judge {
 	/* Given by the caller. */
 	const struct conf *conf;
-	const struct zone *zone;      /* NULL: ask DNS */
-	const struct domain_psl *psl; /* may be NULL */
-	struct span octets;           /* of the message, lines in CR LF */
+	const struct zone *zone; /* NULL: ask DNS */
+	const struct eval_settings *rules;
+	struct span octets; /* of the message, lines in CR LF */
 	struct spf_facts spf;
 	uint64_t now_s;
 	/* Given back. */
@@ -27,7 +27,6 @@ struct judge {
 	struct verdict verdict;
 	uint32_t dns_us, eval_us, total_us;
 	/* Its own. */
-	struct eval_settings settings;
 	struct eval_facts facts;
 	struct dkim_engine *engine;
 };

@@ -525,7 +525,7 @@ stage_start(struct stage *stage)
 	assert(stage->session == NULL);
 	stage->host = (struct session_host){
 		.conf = stage->props.conf,
-		.psl = stage->props.psl,
+		.rules = stage->props.rules,
 		.dkim = stage->props.dkim,
 		.probed = stage->probed,
 		.upstreams = stage->upstreams,

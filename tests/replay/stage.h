@@ -29,6 +29,7 @@
 #ifndef TESTS_REPLAY_STAGE_H
 #define TESTS_REPLAY_STAGE_H
 
+#include "proxy/rules.h"
 #include "proxy/session.h"
 #include "proxy/zone.h"
 #include "tests/replay/heard.h"
@@ -95,7 +96,7 @@ struct question {
 struct stage_props {
 	const struct conf *conf;
 	const struct zone *zone;
-	const struct domain_psl *psl;
+	const struct eval_settings *rules;
 	struct dkim_engine *dkim;
 };
 

@@ -49,7 +49,7 @@ struct piece {
 	struct script script;
 	struct conf *conf;
 	struct zone *zone;
-	struct domain_psl *psl;
+	struct rules rules;
 	struct dkim_engine *dkim;
 	struct buf faults;
 };
@@ -83,16 +83,16 @@ prepare(struct piece *piece, const char *file)
 	buf_reset(&piece->faults);
 	piece->zone = zone_parse(buf_span(&piece->script.zone), "zone",
 				 &piece->faults);
-	piece->psl = domain_psl_builtin();
 	piece->dkim = dkim_engine_new();
-	return piece->zone != NULL && piece->dkim != NULL;
+	return piece->zone != NULL && piece->dkim != NULL &&
+	       rules_open(&piece->rules, piece->conf, &piece->faults);
 }
 
 static void
 clean_up(struct piece *piece)
 {
 	dkim_engine_free(piece->dkim);
-	domain_psl_free(piece->psl);
+	rules_close(&piece->rules);
 	zone_free(piece->zone);
 	conf_free(piece->conf);
 	script_fini(&piece->script);
@@ -216,7 +216,7 @@ run_script(struct tally *tally, const struct options *options, const char *file)
 	props = (struct stage_props){
 		.conf = piece.conf,
 		.zone = piece.zone,
-		.psl = piece.psl,
+		.rules = &piece.rules.settings,
 		.dkim = piece.dkim,
 	};
 	for (unsigned i = 0; i < CHUNKINGS; i++) {

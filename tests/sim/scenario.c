@@ -51,23 +51,23 @@ scenario_init(struct scenario *scenario, const char *name)
 	snprintf(path, sizeof(path), FOLDER "%s.conf", name);
 	scenario->conf = conf_read(path, CONF_GATE, &scenario->faults);
 	scenario->zone = read_zone(&scenario->faults);
-	scenario->psl = domain_psl_builtin();
 	scenario->dkim = dkim_engine_new();
 	*props = (struct stage_props){
 		.conf = scenario->conf,
 		.zone = scenario->zone,
-		.psl = scenario->psl,
+		.rules = &scenario->rules.settings,
 		.dkim = scenario->dkim,
 	};
-	return props->conf != NULL && props->zone != NULL &&
-	       props->dkim != NULL;
+	return props->conf != NULL &&
+	       rules_open(&scenario->rules, props->conf, &scenario->faults) &&
+	       props->zone != NULL && props->dkim != NULL;
 }
 
 void
 scenario_fini(struct scenario *scenario)
 {
 	dkim_engine_free(scenario->dkim);
-	domain_psl_free(scenario->psl);
+	rules_close(&scenario->rules);
 	zone_free(scenario->zone);
 	conf_free(scenario->conf);
 	buf_fini(&scenario->faults);

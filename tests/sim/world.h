@@ -68,7 +68,7 @@ struct scenario {
 	const char *name;
 	struct conf *conf;
 	struct zone *zone;
-	struct domain_psl *psl;
+	struct rules rules;
 	struct dkim_engine *dkim;
 	struct stage_props props; /* all of these */
 	struct buf faults;        /* of reading it */

@@ -87,6 +87,14 @@ static const struct dns_row more[] = {
 	{ "s3.steps.example", DNS_TXT, "v=spf1 ip4:192.0.2.1", 0 },
 	/* exists, with other types only */
 	{ "txt.np.example", DNS_TXT, "hello", 0 },
+	/* names of clients: good, a liar's, and two that fail for now */
+	{ "20.113.0.203.in-addr.arpa", DNS_PTR, "mx.forwarder.test", 0 },
+	{ "mx.forwarder.test", DNS_A, "203.0.113.20", 0 },
+	{ "21.113.0.203.in-addr.arpa", DNS_PTR, "liar.forwarder.test", 0 },
+	{ "liar.forwarder.test", DNS_A, "203.0.113.99", 0 },
+	{ "22.113.0.203.in-addr.arpa", DNS_PTR, NULL, 0 },
+	{ "23.113.0.203.in-addr.arpa", DNS_PTR, "dead.forwarder.test", 0 },
+	{ "dead.forwarder.test", DNS_A, NULL, 0 },
 	{ NULL, 0, NULL, 0 },
 };
 

@@ -554,76 +554,8 @@ t11_reject_needs_evidence(void **state)
 	settings.needs_evidence = false;
 }
 
-static struct ip_network
-network(const char *text)
-{
-	struct ip_network result;
-
-	assert_true(ip_network_parse(span_cstr(text), &result));
-	return result;
-}
-
 static void
-t12_local_overrides(void **state)
-{
-	struct ip_network trusted = network("203.0.113.0/24");
-	struct span exempt = SPAN_LIT("reject.example");
-	struct span forced = SPAN_LIT("none.example");
-	const struct policy_override overrides[] = {
-		{ .name = SPAN_LIT("forwarder"),
-		  .networks = &trusted,
-		  .network_count = 1,
-		  .disposition = DISPOSITION_NONE,
-		  .reason = "trusted_forwarder" },
-		{ .name = SPAN_LIT("exempt"),
-		  .from_domains = &exempt,
-		  .from_domain_count = 1,
-		  .disposition = DISPOSITION_NONE,
-		  .reason = "local_policy" },
-		{ .name = SPAN_LIT("forced"),
-		  .from_domains = &forced,
-		  .from_domain_count = 1,
-		  .disposition = DISPOSITION_REJECT,
-		  .reason = "local_policy" },
-	};
-	struct mail mail = { FROM("a@quarantine.example"), "x@other.test", NULL,
-			     "203.0.113.7" };
-
-	(void)state;
-	settings.overrides = overrides;
-	settings.override_count = CASES(overrides);
-	evaluate(&mail, ORDER_AT_ONCE, false);
-	assert_ptr_equal(verdict.override, &overrides[0]);
-	assert_int_equal(verdict.result, DMARC_FAIL);
-	assert_int_equal(verdict.policy_disposition, DISPOSITION_QUARANTINE);
-	assert_int_equal(verdict.disposition, DISPOSITION_NONE);
-
-	mail.client = NULL;
-	mail.header = FROM("a@none.example");
-	evaluate(&mail, ORDER_AT_ONCE, false);
-	assert_ptr_equal(verdict.override, &overrides[2]);
-	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
-	/* it forces nothing upon what passes */
-	mail.dkim = "good:none.example";
-	evaluate(&mail, ORDER_AT_ONCE, false);
-	assert_null(verdict.override);
-	assert_int_equal(verdict.disposition, DISPOSITION_NONE);
-	/* an exempt domain beside another does not shield that */
-	mail.dkim = NULL;
-	mail.header = "From: a@reject.example, b@quarantine.example\r\n";
-	evaluate(&mail, ORDER_AT_ONCE, false);
-	assert_int_equal(verdict.disposition, DISPOSITION_QUARANTINE);
-	assert_null(verdict.override);
-	/* an override that changes nothing is none */
-	mail.header = FROM("a@none.example");
-	mail.client = "203.0.113.7";
-	evaluate(&mail, ORDER_AT_ONCE, false);
-	assert_null(verdict.override);
-	settings = (struct eval_settings){ .overrides = NULL };
-}
-
-static void
-t13_the_public_suffix_list(void **state)
+t12_the_public_suffix_list(void **state)
 {
 	struct domain_psl *psl =
 		domain_psl_new(SPAN_LIT("example\nbank.example\ntest\n"));
@@ -662,7 +594,7 @@ t13_the_public_suffix_list(void **state)
 }
 
 static void
-t14_authenticated_sessions_are_not_judged(void **state)
+t13_authenticated_sessions_are_not_judged(void **state)
 {
 	struct mail mail = { FROM("a@reject.example"), "x@other.test", NULL,
 			     NULL };
@@ -682,7 +614,7 @@ t14_authenticated_sessions_are_not_judged(void **state)
 }
 
 static void
-t15_signals(void **state)
+t14_signals(void **state)
 {
 	struct mail mail = {
 		FROM("a@reject.example") "List-ID: x\r\nMessage-Id:\r\n "
@@ -708,7 +640,7 @@ t15_signals(void **state)
 
 /* Eight authors, sixteen signatures, an SPF record: within the cap. */
 static void
-t16_a_hostile_message_asks_no_more_than_is_allowed(void **state)
+t15_a_hostile_message_asks_no_more_than_is_allowed(void **state)
 {
 	char header[1000] = "From: ", dkim[2000] = "";
 	struct mail mail = { header, "x@a.b.c.d.e.f.g.h.i.reject.example", dkim,
@@ -733,7 +665,7 @@ t16_a_hostile_message_asks_no_more_than_is_allowed(void **state)
 
 /* SPF asks in four steps; signatures must not have taken its questions. */
 static void
-t17_signatures_leave_questions_for_spf(void **state)
+t16_signatures_leave_questions_for_spf(void **state)
 {
 	char dkim[2000] = "";
 	struct mail mail = { FROM("a@steps.example"), "x@steps.example", dkim,
@@ -765,13 +697,12 @@ main(void)
 		cmocka_unit_test(t9_nothing_passes_with_a_fault),
 		cmocka_unit_test(t10_of_several_domains_the_strictest_decides),
 		cmocka_unit_test(t11_reject_needs_evidence),
-		cmocka_unit_test(t12_local_overrides),
-		cmocka_unit_test(t13_the_public_suffix_list),
-		cmocka_unit_test(t14_authenticated_sessions_are_not_judged),
-		cmocka_unit_test(t15_signals),
+		cmocka_unit_test(t12_the_public_suffix_list),
+		cmocka_unit_test(t13_authenticated_sessions_are_not_judged),
+		cmocka_unit_test(t14_signals),
 		cmocka_unit_test(
-			t16_a_hostile_message_asks_no_more_than_is_allowed),
-		cmocka_unit_test(t17_signatures_leave_questions_for_spf),
+			t15_a_hostile_message_asks_no_more_than_is_allowed),
+		cmocka_unit_test(t16_signatures_leave_questions_for_spf),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

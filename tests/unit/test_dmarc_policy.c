@@ -397,8 +397,6 @@ t5_pct(void **state)
 		/* one step in all, with t=y too */
 		{ "v=DMARC1; p=reject; pct=0; t=y", DISCOVERY_PSL, 0,
 		  POLICY_QUARANTINE, "RFC 7489 6.6.4: pct, not in the sample" },
-		{ "v=DMARC1; p=reject; pct=0", DISCOVERY_TREEWALK, 0,
-		  POLICY_REJECT, "RFC 9989 4.7: p" },
 	};
 
 	(void)state;
@@ -414,90 +412,8 @@ t5_pct(void **state)
 	}
 }
 
-static struct ip
-ip_of(const char *text)
-{
-	struct ip ip;
-
-	assert_true(ip_parse(span_cstr(text), &ip));
-	return ip;
-}
-
 static void
-t6_the_first_override_whose_conditions_all_hold(void **state)
-{
-	static const struct {
-		const char *client, *author;
-		int rule; /* -1: none */
-	} cases[] = {
-		{ "192.0.2.9", "partner.example", 0 },
-		{ "192.0.2.9", "mail.partner.example", 0 },
-		{ "192.0.2.9", "notpartner.example", 1 },
-		{ "198.51.100.1", "x.example", 1 },
-		{ "203.0.113.1", "partner.example", 2 },
-		{ "203.0.113.1", "forced.example", 2 },
-		{ "203.0.113.1", "example", -1 },
-		{ "2001:db8::1", "other.example", 1 },
-		{ "2001:db9::1", "other.example", -1 },
-	};
-	struct ip_network networks[3];
-	struct span partner = SPAN_LIT("partner.example");
-	struct span several[2] = { SPAN_LIT("forced.example"), partner };
-	struct policy_override overrides[3] = {
-		{ .name = SPAN_LIT("both"),
-		  .networks = networks,
-		  .network_count = 1,
-		  .from_domains = &partner,
-		  .from_domain_count = 1 },
-		{ .networks = networks, .network_count = 3 },
-		{ .from_domains = several, .from_domain_count = 2 },
-	};
-
-	(void)state;
-	assert_true(ip_network_parse(SPAN_LIT("192.0.2.0/24"), &networks[0]));
-	assert_true(
-		ip_network_parse(SPAN_LIT("198.51.100.1/32"), &networks[1]));
-	assert_true(ip_network_parse(SPAN_LIT("2001:db8::/32"), &networks[2]));
-	for (size_t i = 0; i < CASES(cases); i++) {
-		struct ip client = ip_of(cases[i].client);
-		const struct policy_override *found_rule = policy_find_override(
-			overrides, 3, &client, span_cstr(cases[i].author));
-
-		assert_ptr_equal(found_rule,
-				 cases[i].rule < 0 ? NULL
-						   : &overrides[cases[i].rule]);
-	}
-}
-
-static void
-t7_an_override_without_conditions_matches_all(void **state)
-{
-	struct policy_override override = { .name = SPAN_LIT("all") };
-	struct ip nobody = { .family = IP_NONE };
-
-	(void)state;
-	assert_ptr_equal(policy_find_override(&override, 1, &nobody, SPAN_NONE),
-			 &override);
-	assert_null(policy_find_override(&override, 0, &nobody, SPAN_NONE));
-	assert_null(policy_find_override(NULL, 0, &nobody, SPAN_NONE));
-}
-
-static void
-t8_an_unknown_client_is_in_no_network(void **state)
-{
-	struct ip_network all;
-	struct policy_override override = { .networks = &all,
-					    .network_count = 1 };
-	struct ip nobody = { .family = IP_NONE };
-
-	(void)state;
-	assert_true(ip_network_parse(SPAN_LIT("0.0.0.0/0"), &all));
-	assert_null(policy_find_override(&override, 1, &nobody,
-					 SPAN_LIT("a.example")));
-}
-
-static void
-t9_dispositions_have_names(void **state)
+t6_dispositions_have_names(void **state)
 {
 	(void)state;
 	assert_string_equal(disposition_name(DISPOSITION_NONE), "none");
@@ -517,10 +433,7 @@ main(void)
 		TEST(t3_what_was_published_is_kept_beside_what_applies),
 		TEST(t4_a_bad_policy_is_told_from_none),
 		TEST(t5_pct),
-		TEST(t6_the_first_override_whose_conditions_all_hold),
-		TEST(t7_an_override_without_conditions_matches_all),
-		TEST(t8_an_unknown_client_is_in_no_network),
-		TEST(t9_dispositions_have_names),
+		TEST(t6_dispositions_have_names),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

@@ -148,7 +148,7 @@ test_02_a_whole_file(void **state)
 	assert_int_equal(conf->override_count, 1);
 	assert_int_equal(conf->overrides[0].disposition, DISPOSITION_NONE);
 	assert_string_equal(conf->overrides[0].reason, "mailing_list");
-	assert_span(conf->overrides[0].from_domains[0], "example.net");
+	assert_span(conf->overrides[0].authors.list[0], "example.net");
 	assert_int_equal(conf->overrides[0].networks[0].prefix, 25);
 	assert_int_equal(conf->resolver_count, 2);
 	assert_span(conf->resolvers[0].text, "[::1]:53");
@@ -222,6 +222,47 @@ test_06_identity_none_is_a_warning_where_it_is_trusted(void **state)
 	assert_int_equal(span_find(buf_span(&faults), '\n'), faults.n - 1);
 	conf_free(conf);
 	buf_fini(&faults);
+}
+
+/* An exemption that rests on what anybody may write; and two that do not. */
+static void
+test_08_an_override_that_opens_a_hole_is_a_warning(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool is_warned;
+	} cases[] = {
+		{ "from = a.example action = accept", true },
+		{ "mailing-list = yes action = accept", true },
+		{ "from = a.example mailing-list = yes action = accept", true },
+		{ "from = a.example action = quarantine", false },
+		{ "from = a.example client = 192.0.2.1/32 action = accept",
+		  false },
+		{ "client-name = f.example action = accept", false },
+		{ "envelope = f.example action = accept", false },
+		{ "dkim = f.example action = accept", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[200];
+		struct buf said;
+		struct conf *conf;
+
+		snprintf(text, sizeof(text), "override a { %s }",
+			 cases[i].rule);
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind(LEAST, text, &said);
+		assert_non_null(conf);
+		if (span_starts(buf_span(&said),
+				SPAN_LIT("4: warning: override \"a\": it "
+					 "accepts what anybody may write")) !=
+		    cases[i].is_warned)
+			fail_msg("%s: %.*s", text, (int)said.n,
+				 (const char *)buf_span(&said).p);
+		conf_free(conf);
+		buf_fini(&said);
+	}
 }
 
 static void
@@ -397,8 +438,15 @@ static const struct {
 	    "\"x\"\n" } },
 	{ "quarantine { header = X-A\n original-recipients-header = x-a }",
 	  { "1: quarantine header: expected another name" } },
+	{ "force a { }",
+	  { "1: force \"a\" from: expected a domain, found none\n",
+	    "1: force \"a\" policy: expected quarantine or reject, found "
+	    "none" } },
+	{ "force a { from = example.com policy = none }",
+	  { "1: force \"a\" policy: expected quarantine or reject, found "
+	    "\"none\"" } },
 	{ "override a { action = accept }",
-	  { "1: override \"a\": expected client or from, found neither" } },
+	  { "1: override \"a\": expected a condition, found none" } },
 	{ "\noverride a { from = example.com }",
 	  { "2: override \"a\" action: expected accept, quarantine or reject, "
 	    "found none\n" } },
@@ -570,6 +618,11 @@ test_20_what_is_printed_reads_as_the_same(void **state)
 		"  reason = other }\n"
 		"override y { from = { a.example, b.example }\n"
 		"  action = quarantine }\n"
+		"override z { client-name = f.example envelope = e.example\n"
+		"  dkim = d.example mailing-list = yes action = accept }\n"
+		"force w { from = { a.example, b.example } policy = reject }\n"
+		"dmarc { honour-pct = yes no-sampling = a.example\n"
+		"  no-sampling-file = /n }\n"
 		"resolver { servers = { 127.0.0.1 } zone-file = /z }\n"
 		"limit { connections = 0 limit-loopback = on }\n");
 }
@@ -743,6 +796,8 @@ main(void)
 		cmocka_unit_test(
 			test_06_identity_none_is_a_warning_where_it_is_trusted),
 		cmocka_unit_test(test_07_the_tool_needs_no_gate),
+		cmocka_unit_test(
+			test_08_an_override_that_opens_a_hole_is_a_warning),
 		cmocka_unit_test(test_10_every_fault_has_its_line),
 		cmocka_unit_test(
 			test_11_lines_are_counted_through_comments_and_lists),

@@ -30,7 +30,7 @@ struct sample {
 	struct verdict verdict;
 	struct dkim_signature dkim[DKIM_LISTED_MAX];
 	struct spf_facts facts;
-	struct policy_override override;
+	struct override_rule override;
 	struct span recipients[2];
 	struct span stripped[1];
 	struct spool_record record;
@@ -147,7 +147,7 @@ fill_verdict(struct sample *sample)
 	verdict->outcome = OUTCOME_REJECT;
 	verdict->policy_disposition = DISPOSITION_REJECT;
 	verdict->disposition = DISPOSITION_NONE;
-	sample->override = (struct policy_override){
+	sample->override = (struct override_rule){
 		.name = span("lists"),
 		.reason = "mailing_list",
 	};
@@ -295,7 +295,8 @@ test_01_a_whole_line(void **state)
 		"\"ruf\":null},\"org_domain\":\"sender.example\","
 		"\"org\":{\"treewalk\":\"sender.example\","
 		"\"psl\":\"sender.example\"},\"author_exists\":true,"
-		"\"error\":null,\"outcome\":\"reject\",\"from_fault\":null},"
+		"\"error\":null,\"force\":null,\"sampled_out\":false,"
+		"\"outcome\":\"reject\",\"from_fault\":null},"
 		"\"signals\":{\"spf_all\":false,\"dkim_count\":2,"
 		"\"list_id\":true,\"list_post\":false,"
 		"\"auto_submitted\":false},"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "proxy/name.h"
+#include "dmarc/name.h"
+
+#include "dmarc/domain.h"
 
 /* 10.2.0.192.in-addr.arpa, or 32 nibbles and ip6.arpa (RFC 3596 2.5). */
 static bool
@@ -56,37 +58,69 @@ is_host_name(struct span name)
 	return before != '.' && before != '-' && !is_number;
 }
 
-static enum name_status
-confirm(const struct answer *names, const struct ip *ip,
-	struct answers *answers, struct span *name)
+/* What is wanted of a name. */
+struct wanted {
+	const struct ip *ip;
+	const struct span *domains;
+	size_t count; /* 0: any */
+};
+
+static bool
+is_wanted(const struct wanted *wanted, struct span name)
 {
-	enum dns_type type = ip->family == IP_V4 ? DNS_A : DNS_AAAA;
+	for (size_t i = 0; i < wanted->count; i++)
+		if (domain_is_within(name, wanted->domains[i]))
+			return true;
+	return wanted->count == 0;
+}
+
+/* The addresses of one name say. */
+static enum name_status
+confirm(struct span candidate, const struct ip *ip, struct answers *answers)
+{
+	const struct answer *answer = answers_ask(
+		answers, candidate, ip->family == IP_V4 ? DNS_A : DNS_AAAA);
+
+	if (answer == NULL)
+		return NAME_PENDING;
+	if (answer->status == ANSWER_TEMPERROR)
+		return NAME_TEMPORARY;
+	return answer->status == ANSWER_OK && is_host_name(candidate) &&
+			       has_address(answer, ip)
+		       ? NAME_FOUND
+		       : NAME_UNAVAILABLE;
+}
+
+/* All names are asked about at once; the first that is confirmed counts. */
+static enum name_status
+confirm_first(const struct answer *names, const struct wanted *wanted,
+	      struct answers *answers, struct span *name)
+{
 	enum name_status status = NAME_UNAVAILABLE;
 
 	for (size_t i = 0; i < names->records && i < NAME_CANDIDATES; i++) {
 		struct span candidate = names->record[i].value;
-		const struct answer *answer =
-			answers_ask(answers, candidate, type);
+		enum name_status found;
 
-		if (answer == NULL) {
-			status = NAME_PENDING;
-		} else if (answer->status == ANSWER_OK) {
-			if (status != NAME_PENDING && is_host_name(candidate) &&
-			    has_address(answer, ip)) {
-				*name = candidate;
-				return NAME_FOUND;
-			}
-		} else if (answer->status == ANSWER_TEMPERROR &&
-			   status == NAME_UNAVAILABLE) {
-			status = NAME_TEMPORARY;
+		if (!is_wanted(wanted, candidate))
+			continue;
+		found = confirm(candidate, wanted->ip, answers);
+		if (found == NAME_FOUND && status != NAME_PENDING) {
+			*name = candidate;
+			return NAME_FOUND;
 		}
+		if (found == NAME_PENDING ||
+		    (found == NAME_TEMPORARY && status == NAME_UNAVAILABLE))
+			status = found;
 	}
 	return status;
 }
 
 enum name_status
-name_find(const struct ip *ip, struct answers *answers, struct span *name)
+name_find(const struct ip *ip, const struct span *domains, size_t count,
+	  struct answers *answers, struct span *name)
 {
+	const struct wanted wanted = { ip, domains, count };
 	const struct answer *names;
 	enum name_status status = NAME_TEMPORARY;
 	struct buf reverse;
@@ -100,7 +134,8 @@ name_find(const struct ip *ip, struct answers *answers, struct span *name)
 		if (names == NULL)
 			status = NAME_PENDING;
 		else if (names->status == ANSWER_OK)
-			status = confirm(names, ip, answers, name);
+			status = confirm_first(names, &wanted, answers,
+					       name);
 		else if (names->status != ANSWER_TEMPERROR)
 			status = NAME_UNAVAILABLE;
 	}

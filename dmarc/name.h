@@ -6,8 +6,8 @@
  * address among its own addresses. At most NAME_CANDIDATES names are tried.
  * Pure and re-run like an evaluator: what is not among the answers is asked.
  */
-#ifndef PROXY_NAME_H
-#define PROXY_NAME_H
+#ifndef DMARC_NAME_H
+#define DMARC_NAME_H
 
 #include "dmarc/answers.h"
 #include "smtp/buf.h"
@@ -22,7 +22,10 @@ enum name_status {
 	NAME_TEMPORARY,   /* it could not be found out now */
 };
 
-enum name_status name_find(const struct ip *ip, struct answers *answers,
+/* The first confirmed name of the address that is one of the domains, or
+ * below one; with count 0, the first. Only such names are asked about. */
+enum name_status name_find(const struct ip *ip, const struct span *domains,
+			   size_t count, struct answers *answers,
 			   struct span *name);
 
 #endif
