@@ -51,7 +51,7 @@ OWNERS = {
     "seccomp.h": ("proxy/sandbox.c",),
     "zlib.h": ("dmarc/report/gzip.c",),
     "openssl/": ("proxy/tls.c", "proxy/tickets.c", "proxy/cryptomem.c",
-                 "dmarc/dkim*.c"),
+                 "dmarc/crypto.c"),
 }
 
 # Never in C, wherever it stands: they overflow, truncate in silence, keep
