@@ -133,8 +133,8 @@ read_signatures(struct dkim_check *check, const struct message *message)
 			continue;
 		}
 		check->listed++;
-		dkim_signature_read(&field, check->now_s, check->arena,
-				    &check->signature[at],
+		dkim_signature_read(&field, DKIM_FORM_SIGNATURE, check->now_s,
+				    check->arena, &check->signature[at],
 				    &check->candidate[at]);
 		apply_caps(check, at, &given);
 		check->has_withheld |=

@@ -14,6 +14,7 @@
 
 struct reader {
 	struct taglist tags;
+	enum dkim_form form;
 	struct arena *arena;
 	uint64_t now_s;
 	struct dkim_signature *signature;
@@ -89,33 +90,45 @@ read_canonicalization(struct reader *reader)
 	slash = span_find(c, '/');
 	header = span_first(c, slash);
 	body = slash == c.n ? SPAN_LIT("simple") : span_after(c, slash + 1);
+	reader->candidate->is_header_relaxed =
+		span_equal_nocase(header, SPAN_LIT("relaxed"));
 	reader->candidate->is_body_relaxed =
 		span_equal_nocase(body, SPAN_LIT("relaxed"));
 	return ((span_equal_nocase(header, SPAN_LIT("simple")) ||
-		 span_equal_nocase(header, SPAN_LIT("relaxed"))) &&
+		 reader->candidate->is_header_relaxed) &&
 		(span_equal_nocase(body, SPAN_LIT("simple")) ||
 		 reader->candidate->is_body_relaxed)) ||
 	       malformed(reader, "an unknown canonicalization");
 }
 
-static bool
-is_base64(struct span value)
+/* The octets of a tag in base64; empty if it is none, or absent. */
+static struct span
+decode(struct reader *reader, struct span name)
 {
 	uint8_t octets[DKIM_SIGNATURE_MAX];
+	struct span value;
 	size_t n;
 
-	return taglist_base64(value, octets, sizeof(octets), &n) && n > 0;
+	find(reader, name, &value);
+	if (!taglist_base64(value, octets, sizeof(octets), &n))
+		return SPAN_NONE;
+	return arena_copy(reader->arena, span_make(octets, n));
 }
 
 static bool
-read_hashes(struct reader *reader)
+read_signature(struct reader *reader)
 {
-	struct span b, bh;
+	reader->candidate->signature = decode(reader, SPAN_LIT("b"));
+	return reader->candidate->signature.n > 0 ||
+	       malformed(reader, "no b=, or not in base64");
+}
 
-	find(reader, SPAN_LIT("b"), &b);
-	find(reader, SPAN_LIT("bh"), &bh);
-	return (is_base64(b) && is_base64(bh)) ||
-	       malformed(reader, "no b= or bh=, or not in base64");
+static bool
+read_body_hash(struct reader *reader)
+{
+	reader->candidate->body_hash = decode(reader, SPAN_LIT("bh"));
+	return reader->candidate->body_hash.n > 0 ||
+	       malformed(reader, "no bh=, or not in base64");
 }
 
 static bool
@@ -188,28 +201,58 @@ is_field_name(struct span s)
 	return true;
 }
 
+/* One name of h=. RFC 8617 4.1.2: never ARC-Seal, where it is ARC's. */
+static bool
+read_header_name(struct reader *reader, struct span name)
+{
+	struct dkim_candidate *candidate = reader->candidate;
+
+	candidate->covers_from |= span_equal_nocase(name, SPAN_LIT("From"));
+	candidate->covers_signatures |=
+		span_equal_nocase(name, SPAN_LIT("DKIM-Signature"));
+	if (reader->form == DKIM_FORM_ARC_MESSAGE &&
+	    span_equal_nocase(name, SPAN_LIT("ARC-Seal")))
+		return malformed(reader, "h= names ARC-Seal");
+	return is_field_name(name) || malformed(reader, "h= names no field");
+}
+
 static bool
 read_header_list(struct reader *reader)
 {
-	bool has_from = false;
 	size_t names = 0;
 	struct span h, name;
 
-	find(reader, SPAN_LIT("h"), &h);
+	if (!find(reader, SPAN_LIT("h"), &h))
+		return malformed(reader, "no h=");
 	if (h.n > DKIM_H_MAX)
 		return refuse(reader, DKIM_POLICY, "too many names in h=");
+	reader->candidate->names = h;
 	while (taglist_next(&h, &name)) {
-		if (!is_field_name(name))
-			return malformed(reader, "h= names no field");
-		has_from |= span_equal_nocase(name, SPAN_LIT("From"));
-		reader->candidate->covers_signatures |=
-			span_equal_nocase(name, SPAN_LIT("DKIM-Signature"));
+		if (!read_header_name(reader, name))
+			return false;
 		if (++names > DKIM_H_NAMES_MAX)
 			return refuse(reader, DKIM_POLICY,
 				      "too many names in h=");
 	}
-	/* RFC 6376 5.4 */
-	return has_from || malformed(reader, "h= does not name From");
+	return true;
+}
+
+/* RFC 6376 5.4 */
+static bool
+needs_from(struct reader *reader)
+{
+	return reader->candidate->covers_from ||
+	       malformed(reader, "h= does not name From");
+}
+
+/* RFC 8617 4.1.3 */
+static bool
+needs_no_header_list(struct reader *reader)
+{
+	struct span h;
+
+	return !find(reader, SPAN_LIT("h"), &h) ||
+	       malformed(reader, "a seal with h=");
 }
 
 /* RFC 6376 3.5: q=; DNS is the only method there is. */
@@ -306,12 +349,42 @@ is_ascii(struct span s)
 	return true;
 }
 
+/* What each form must have. The time comes last: see there. */
+static bool
+read_form(struct reader *reader)
+{
+	switch (reader->form) {
+	case DKIM_FORM_SIGNATURE:
+		return read_version(reader) && read_algorithm(reader) &&
+		       read_canonicalization(reader) &&
+		       read_signature(reader) && read_body_hash(reader) &&
+		       read_key_name(reader) && read_identity(reader) &&
+		       read_header_list(reader) && needs_from(reader) &&
+		       read_query(reader) && read_length(reader) &&
+		       read_times(reader);
+	case DKIM_FORM_ARC_MESSAGE:
+		return read_algorithm(reader) &&
+		       read_canonicalization(reader) &&
+		       read_signature(reader) && read_body_hash(reader) &&
+		       read_key_name(reader) && read_header_list(reader) &&
+		       read_query(reader) && read_length(reader) &&
+		       read_times(reader);
+	case DKIM_FORM_ARC_SEAL:
+		return read_algorithm(reader) && read_signature(reader) &&
+		       read_key_name(reader) && needs_no_header_list(reader) &&
+		       read_times(reader);
+	}
+	return false;
+}
+
 void
-dkim_signature_read(const struct field *field, uint64_t now_s,
-		    struct arena *arena, struct dkim_signature *signature,
+dkim_signature_read(const struct field *field, enum dkim_form form,
+		    uint64_t now_s, struct arena *arena,
+		    struct dkim_signature *signature,
 		    struct dkim_candidate *candidate)
 {
-	struct reader reader = { .arena = arena,
+	struct reader reader = { .form = form,
+				 .arena = arena,
 				 .now_s = now_s,
 				 .signature = signature,
 				 .candidate = candidate };
@@ -330,10 +403,6 @@ dkim_signature_read(const struct field *field, uint64_t now_s,
 		malformed(&reader, "not ASCII, which the engine cannot read");
 		return;
 	}
-	if (read_version(&reader) && read_algorithm(&reader) &&
-	    read_canonicalization(&reader) && read_hashes(&reader) &&
-	    read_key_name(&reader) && read_identity(&reader) &&
-	    read_header_list(&reader) && read_query(&reader) &&
-	    read_length(&reader) && read_times(&reader))
+	if (read_form(&reader))
 		candidate->fate = DKIM_FATE_VERIFIED;
 }
