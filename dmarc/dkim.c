@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dkim: one message's signatures: which of them go to the engine, and what
+ * dkim: one message's signatures: which of them an engine verifies, and what
  * its findings mean.
- *
- * Why a signature that we refuse is still given to the engine, as a field
- * that it ignores, where that is harmless: another signature may cover it,
- * and would fail without it. Malformed ones, and those over a cap, are
- * withheld all the same; then a signature that covers such fields and fails
- * is not said to have failed.
  */
 #include "dmarc/dkim.h"
 
 #include "dmarc/dkim_engine.h"
-#include "dmarc/dkim_signature.h"
 #include "dmarc/domain.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #define NAME SPAN_LIT("DKIM-Signature")
 
@@ -28,13 +22,59 @@ struct dkim_check {
 	size_t listed; /* of them */
 	struct dkim_signature signature[DKIM_LISTED_MAX];
 	struct dkim_candidate candidate[DKIM_LISTED_MAX];
-	bool has_withheld;
 
-	struct dkim_run *run; /* NULL: nothing to verify, or no more */
-	uint64_t body_octets;
-	size_t word; /* octets since the last white space in it */
+	struct dkim_message message; /* the engine's, while it … */
+	bool is_running;
+	struct canon_body *bodies;
+	size_t word; /* octets since the last white space in the body */
 	bool is_finished;
 };
+
+struct dkim_engine *
+dkim_engine_of(const struct dkim_methods *methods)
+{
+	struct dkim_engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	engine->crypto = crypto_new();
+	if (engine->crypto == NULL || !methods->open(engine)) {
+		crypto_free(engine->crypto);
+		free(engine);
+		return NULL;
+	}
+	engine->methods = methods;
+	return engine;
+}
+
+struct dkim_engine *
+dkim_engine_new(enum dkim_engine_kind kind)
+{
+	return dkim_engine_of(kind == DKIM_ENGINE_NATIVE ? &dkim_native
+							 : &dkim_libopendkim);
+}
+
+void
+dkim_engine_free(struct dkim_engine *engine)
+{
+	if (engine == NULL)
+		return;
+	engine->methods->close(engine);
+	crypto_free(engine->crypto);
+	free(engine);
+}
+
+void
+dkim_engine_distrust_length(struct dkim_engine *engine, bool is_distrusted)
+{
+	engine->does_distrust_length = is_distrusted;
+}
+
+struct crypto *
+dkim_engine_crypto(struct dkim_engine *engine)
+{
+	return engine->crypto;
+}
 
 struct dkim_check *
 dkim_check_new(struct dkim_engine *engine, struct arena *arena, uint64_t now_s)
@@ -46,7 +86,8 @@ dkim_check_new(struct dkim_engine *engine, struct arena *arena, uint64_t now_s)
 	check->engine = engine;
 	check->arena = arena;
 	check->now_s = now_s;
-	return check;
+	check->bodies = canon_body_new(engine->crypto, arena);
+	return check->bodies == NULL ? NULL : check;
 }
 
 static void
@@ -66,8 +107,9 @@ refuse_all(struct dkim_check *check, enum dkim_result result,
 	for (size_t i = 0; i < check->listed; i++)
 		if (check->candidate[i].fate == DKIM_FATE_VERIFIED)
 			refuse(check, i, DKIM_FATE_WITHHELD, result, reason);
-	dkim_run_free(check->run);
-	check->run = NULL;
+	if (check->is_running)
+		check->engine->methods->drop(&check->message);
+	check->is_running = false;
 }
 
 /* Whether the engine has to hash the body once more for b than for a. */
@@ -79,8 +121,7 @@ is_other_body(const struct dkim_check *check, size_t a, size_t b)
 
 	return one->is_sha1 != other->is_sha1 ||
 	       one->is_body_relaxed != other->is_body_relaxed ||
-	       one->length != other->length ||
-	       check->signature[a].has_length != check->signature[b].has_length;
+	       one->length != other->length;
 }
 
 /* Different hashes of the body up to signature i. */
@@ -102,15 +143,33 @@ count_bodies(const struct dkim_check *check, size_t i)
 	return count;
 }
 
+/* How many signatures may hash a header of so many octets. */
+static size_t
+most_signatures(size_t header)
+{
+	size_t most =
+		header == 0 ? DKIM_SIGNATURES_MAX : DKIM_HASHED_MAX / header;
+
+	return most < DKIM_SIGNATURES_MAX ? most : DKIM_SIGNATURES_MAX;
+}
+
 /* Signature i, if it is to go to the engine, is one of how many? */
 static void
-apply_caps(struct dkim_check *check, size_t i, size_t *given)
+apply_caps(struct dkim_check *check, size_t i, size_t most, size_t *given)
 {
-	if (check->candidate[i].fate == DKIM_FATE_WITHHELD)
+	struct dkim_candidate *candidate = &check->candidate[i];
+
+	if (candidate->fate == DKIM_FATE_WITHHELD)
 		return;
-	if (*given == DKIM_SIGNATURES_MAX)
+	if (!candidate->is_ascii && check->engine->methods->is_ascii_only)
+		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_NEUTRAL,
+		       "not ASCII, which the engine cannot read");
+	else if (*given == DKIM_SIGNATURES_MAX)
 		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_POLICY,
 		       "more than 16 signatures");
+	else if (*given == most)
+		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_POLICY,
+		       "too large a header for so many signatures");
 	else if (count_bodies(check, i) > DKIM_BODIES_MAX)
 		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_POLICY,
 		       "too many different body hashes");
@@ -122,23 +181,21 @@ static void
 read_signatures(struct dkim_check *check, const struct message *message)
 {
 	size_t i = message_find(message, NAME, 0), given = 0;
+	size_t most = most_signatures(message->header.n);
 
 	for (; i < message->fields; i = message_find(message, NAME, i + 1)) {
 		struct field field = message_field(message, i);
 		size_t at = check->listed;
 
 		check->seen++;
-		if (at == DKIM_LISTED_MAX) {
-			check->has_withheld = true;
+		if (at == DKIM_LISTED_MAX)
 			continue;
-		}
 		check->listed++;
 		dkim_signature_read(&field, DKIM_FORM_SIGNATURE, check->now_s,
 				    check->arena, &check->signature[at],
 				    &check->candidate[at]);
-		apply_caps(check, at, &given);
-		check->has_withheld |=
-			check->candidate[at].fate == DKIM_FATE_WITHHELD;
+		check->candidate[at].at = i;
+		apply_caps(check, at, most, &given);
 	}
 }
 
@@ -151,93 +208,74 @@ has_work(const struct dkim_check *check)
 	return false;
 }
 
-/* Whether the engine is given this field. *at counts the signatures. */
-static bool
-is_given(const struct dkim_check *check, const struct field *field, size_t *at)
-{
-	if (field->is_malformed || span_find(field->raw, 0) < field->raw.n)
-		return false;
-	if (!span_equal_nocase(field->name, NAME))
-		return true;
-	(*at)++;
-	return *at <= check->listed &&
-	       check->candidate[*at - 1].fate != DKIM_FATE_WITHHELD;
-}
-
-static bool
-give_header(struct dkim_check *check, const struct message *message)
-{
-	size_t at = 0, given = 0;
-
-	for (size_t i = 0; i < message->fields; i++) {
-		struct field field = message_field(message, i);
-
-		if (!is_given(check, &field, &at))
-			continue;
-		if (!dkim_run_field(check->run,
-				    span_first(field.raw, field.raw.n - 2)))
-			return false;
-	}
-	for (size_t i = 0; i < check->listed; i++)
-		given += check->candidate[i].fate != DKIM_FATE_WITHHELD;
-	return dkim_run_header_end(check->run, given);
-}
-
 bool
 dkim_check_header(struct dkim_check *check, const struct message *message)
 {
-	assert(check->seen == 0 && check->run == NULL);
+	const struct dkim_methods *methods = check->engine->methods;
+
+	assert(check->seen == 0 && !check->is_running);
 	read_signatures(check, message);
 	if (!has_work(check))
 		return true;
-	if (message->header.n > DKIM_HEADER_MAX) {
-		refuse_all(check, DKIM_POLICY, "a header over 256 KiB");
+	if (methods->header_max > 0 &&
+	    message->header.n > methods->header_max) {
+		refuse_all(check, DKIM_POLICY,
+			   "a header too large for the engine");
 		return true;
 	}
-	check->run = dkim_run_new(check->engine, check->arena);
-	if (check->run != NULL && give_header(check, message))
+	check->message = (struct dkim_message){
+		.arena = check->arena,
+		.message = message,
+		.bodies = check->bodies,
+		.candidate = check->candidate,
+		.candidates = check->listed,
+	};
+	check->is_running = true;
+	if (methods->begin(check->engine, &check->message))
 		return true;
 	refuse_all(check, DKIM_TEMPERROR, "out of memory");
 	return false;
 }
 
+struct canon_body *
+dkim_check_bodies(struct dkim_check *check)
+{
+	return check->bodies;
+}
+
 /* Octets in a row without white space: an engine may have to hold them. True
  * if there were too many. */
 static bool
-is_word_too_long(struct dkim_check *check, struct span chunk)
+is_word_too_long(struct dkim_check *check, struct span chunk, size_t most)
 {
-	for (size_t i = 0; i < chunk.n; i++) {
+	for (size_t i = 0; most > 0 && i < chunk.n; i++) {
 		uint8_t c = chunk.p[i];
 
 		check->word = octet_is_wsp(c) || c == '\r' || c == '\n'
 				      ? 0
 				      : check->word + 1;
-		if (check->word > DKIM_WORD_MAX)
+		if (check->word > most)
 			return true;
 	}
 	return false;
 }
 
-static void
-give_body(struct dkim_check *check, struct span chunk)
-{
-	if (!dkim_run_body(check->run, chunk))
-		refuse_all(check, DKIM_TEMPERROR, "out of memory");
-}
-
 void
 dkim_check_body(struct dkim_check *check, struct span chunk)
 {
+	const struct dkim_methods *methods = check->engine->methods;
+
 	if (chunk.n == 0)
 		return;
-	check->body_octets += chunk.n;
-	if (check->run == NULL)
+	canon_body_feed(check->bodies, chunk);
+	if (!check->is_running || methods->body == NULL)
 		return;
-	if (is_word_too_long(check, chunk))
+	if (is_word_too_long(check, chunk, methods->word_max))
 		refuse_all(check, DKIM_POLICY,
-			   "over 64 KiB of the body without white space");
-	else
-		give_body(check, chunk);
+			   "a body too long without white space for the "
+			   "engine");
+	else if (!methods->body(&check->message, chunk))
+		refuse_all(check, DKIM_TEMPERROR, "out of memory");
 }
 
 bool
@@ -273,103 +311,106 @@ dkim_check_domains(const struct dkim_check *check,
 	return count;
 }
 
-/* The record of the key for signature i; empty if it has been refused. */
-static struct span
-find_key(struct dkim_check *check, size_t i, struct answers *answers)
+/* The key for signature i; without a record if it has been refused. */
+static void
+find_key(struct dkim_check *check, size_t i, struct answers *answers,
+	 struct dkim_key *key)
 {
 	const struct dkim_candidate *candidate = &check->candidate[i];
 	struct dkim_signature *signature = &check->signature[i];
 	const struct answer *answer;
-	struct dkim_key key;
 
+	*key = (struct dkim_key){ .record = SPAN_NONE };
 	if (candidate->fate != DKIM_FATE_VERIFIED)
-		return SPAN_NONE;
+		return;
 	answer = answers_ask(answers, candidate->key_name, DNS_TXT);
 	assert(answer != NULL);
-	dkim_key_read(answer, candidate->key_type, &key);
-	signature->bits = key.bits;
-	if (key.record.n == 0)
-		refuse(check, i, DKIM_FATE_IGNORED, key.result, key.reason);
-	else if (key.is_domain_only &&
-		 !span_equal(candidate->identity_domain, signature->domain))
+	if (!dkim_key_read(answer, candidate->key_type,
+			   check->engine->methods->key_record_max, check->arena,
+			   key))
+		refuse(check, i, DKIM_FATE_IGNORED, key->result, key->reason);
+	signature->bits = key->bits;
+	if (key->record.n > 0 && key->is_domain_only &&
+	    !span_equal(candidate->identity_domain, signature->domain)) {
 		refuse(check, i, DKIM_FATE_IGNORED, DKIM_PERMERROR,
 		       "the key is for d= only, and i= is below it");
-	else
-		return key.record;
-	return SPAN_NONE;
+		key->record = SPAN_NONE;
+	}
 }
 
 static void
-judge(struct dkim_check *check, size_t i, enum dkim_run_result result)
+settle(struct dkim_signature *signature, enum dkim_result result,
+       const char *reason)
 {
-	struct dkim_signature *signature = &check->signature[i];
-	bool may_lack_fields =
-		check->candidate[i].covers_signatures && check->has_withheld;
+	signature->result = result;
+	signature->reason = reason;
+}
 
+static void
+judge_result(struct dkim_signature *signature, enum dkim_run_result result)
+{
 	switch (result) {
 	case DKIM_RUN_PASS:
-		signature->result = DKIM_PASS;
-		signature->reason = "";
+		settle(signature, DKIM_PASS, "");
 		return;
 	case DKIM_RUN_BAD_BODY:
-		signature->result = DKIM_FAIL;
-		signature->reason = "the body has been changed";
+		settle(signature, DKIM_FAIL, "the body has been changed");
 		return;
 	case DKIM_RUN_BAD_SIGNATURE:
-		signature->result = may_lack_fields ? DKIM_POLICY : DKIM_FAIL;
-		signature->reason =
-			may_lack_fields
-				? "covers a signature that was not accepted"
-				: "the signature does not fit header and key";
+		settle(signature, DKIM_FAIL,
+		       "the signature does not fit header and key");
+		return;
+	case DKIM_RUN_LACKS_FIELDS:
+		settle(signature, DKIM_POLICY,
+		       "covers a signature that was not accepted");
 		return;
 	case DKIM_RUN_BAD_KEY:
-		signature->result = DKIM_PERMERROR;
-		signature->reason = "the key cannot be used";
+		settle(signature, DKIM_PERMERROR, "the key cannot be used");
 		return;
 	case DKIM_RUN_BAD_LENGTH:
-		signature->result = DKIM_PERMERROR;
-		signature->reason = "l= is more than the body has";
+		settle(signature, DKIM_PERMERROR,
+		       "l= is more than the body has");
 		return;
 	case DKIM_RUN_ERROR:
 		break;
 	}
-	signature->result = DKIM_NEUTRAL;
-	signature->reason = "the engine could not verify it";
+	settle(signature, DKIM_NEUTRAL, "the engine could not verify it");
 }
 
-/* RFC 6376 3.4.3, 3.4.4: a last line without CR LF gets one. Where there is
- * one, this is an empty line at the end, which is never hashed. */
 static void
-end_body(struct dkim_check *check)
+judge(struct dkim_check *check, size_t i, const struct dkim_finding *finding)
 {
-	if (check->run != NULL && check->body_octets > 0)
-		give_body(check, SPAN_LIT("\r\n"));
+	struct dkim_signature *signature = &check->signature[i];
+	uint64_t length = check->candidate[i].length;
+
+	judge_result(signature, finding->result);
+	if (length < finding->octets)
+		signature->unsigned_octets = finding->octets - length;
+	if (signature->result == DKIM_PASS && signature->unsigned_octets > 0 &&
+	    check->engine->does_distrust_length)
+		settle(signature, DKIM_POLICY,
+		       "l= leaves octets of the body unsigned");
 }
 
 static void
 finish(struct dkim_check *check, struct answers *answers)
 {
-	enum dkim_run_result result[DKIM_SIGNATURES_MAX];
-	struct span key[DKIM_SIGNATURES_MAX];
-	size_t given[DKIM_LISTED_MAX];
-	size_t n = 0;
+	const struct dkim_methods *methods = check->engine->methods;
+	struct dkim_finding finding[DKIM_LISTED_MAX];
+	struct dkim_key key[DKIM_LISTED_MAX];
 
-	end_body(check);
-	if (check->run == NULL)
+	canon_body_end(check->bodies);
+	if (!check->is_running)
 		return;
-	for (size_t i = 0; i < check->listed; i++) {
-		if (check->candidate[i].fate == DKIM_FATE_WITHHELD)
-			continue;
-		given[n] = i;
-		key[n++] = find_key(check, i, answers);
-	}
-	if (!dkim_run_finish(check->run, key, result)) {
+	for (size_t i = 0; i < check->listed; i++)
+		find_key(check, i, answers, &key[i]);
+	if (!methods->finish(check->engine, &check->message, key, finding)) {
 		refuse_all(check, DKIM_TEMPERROR, "out of memory");
 		return;
 	}
-	for (size_t k = 0; k < n; k++)
-		if (check->candidate[given[k]].fate == DKIM_FATE_VERIFIED)
-			judge(check, given[k], result[k]);
+	for (size_t i = 0; i < check->listed; i++)
+		if (check->candidate[i].fate == DKIM_FATE_VERIFIED)
+			judge(check, i, &finding[i]);
 }
 
 size_t
@@ -378,14 +419,8 @@ dkim_check_finish(struct dkim_check *check, struct answers *answers,
 {
 	if (!check->is_finished) {
 		finish(check, answers);
-		dkim_check_free(check);
 		check->is_finished = true;
 	}
-	for (size_t i = 0; i < check->listed; i++)
-		if (check->signature[i].has_length &&
-		    check->body_octets > check->candidate[i].length)
-			check->signature[i].unsigned_octets =
-				check->body_octets - check->candidate[i].length;
 	*signatures = check->signature;
 	return check->listed;
 }
@@ -401,8 +436,10 @@ dkim_check_free(struct dkim_check *check)
 {
 	if (check == NULL)
 		return;
-	dkim_run_free(check->run);
-	check->run = NULL;
+	if (check->is_running)
+		check->engine->methods->drop(&check->message);
+	check->is_running = false;
+	canon_body_free(check->bodies);
 }
 
 const char *

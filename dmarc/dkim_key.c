@@ -4,8 +4,7 @@
 
 #include "dmarc/taglist.h"
 
-#define KEY_OCTETS_MAX (DKIM_KEY_RECORD_MAX * 3 / 4)
-#define ED25519_OCTETS 32
+#define KEY_OCTETS_MAX 4096 /* of what p= decodes to */
 #define ED25519_BITS 256
 
 /* OpenSSL raises to any exponent of a key this small. Nobody has one of more
@@ -20,12 +19,13 @@
 static const uint8_t rsa_oid[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
 				   0xf7, 0x0d, 0x01, 0x01, 0x01 };
 
-static void
+static bool
 refuse(struct dkim_key *key, enum dkim_result result, const char *reason)
 {
 	key->record = SPAN_NONE;
 	key->result = result;
 	key->reason = reason;
+	return false;
 }
 
 /* The contents of the DER element of that tag at the start of *in, which is
@@ -55,24 +55,33 @@ der_next(struct span *in, uint8_t tag, struct span *contents)
 	return true;
 }
 
+/* An ASN.1 INTEGER without leading zeros; empty if it is none, or not
+ * positive. */
+static struct span
+number_of(struct span integer)
+{
+	if (integer.n > 0 && integer.p[0] >= 0x80)
+		return SPAN_NONE;
+	while (integer.n > 0 && integer.p[0] == 0)
+		integer = span_after(integer, 1);
+	return integer;
+}
+
 static unsigned
-bits_of(struct span integer)
+bits_of(struct span number)
 {
 	unsigned bits = 0;
 
-	while (integer.n > 0 && integer.p[0] == 0)
-		integer = span_after(integer, 1);
-	if (integer.n == 0)
+	if (number.n == 0)
 		return 0;
-	for (unsigned first = integer.p[0]; first > 0; first >>= 1)
+	for (unsigned first = number.p[0]; first > 0; first >>= 1)
 		bits++;
-	return bits + 8 * (unsigned)(integer.n - 1);
+	return bits + 8 * (unsigned)(number.n - 1);
 }
 
-/* SubjectPublicKeyInfo of an RSA key (RFC 3279 2.3.1): bits of its modulus
- * and of its exponent. */
+/* SubjectPublicKeyInfo of an RSA key (RFC 3279 2.3.1). */
 static bool
-read_rsa(struct span der, unsigned *bits, unsigned *exponent_bits)
+read_rsa(struct span der, struct crypto_key *rsa)
 {
 	struct span info, algorithm, string, key, modulus, exponent;
 
@@ -87,28 +96,24 @@ read_rsa(struct span der, unsigned *bits, unsigned *exponent_bits)
 	    !der_next(&key, DER_INTEGER, &modulus) ||
 	    !der_next(&key, DER_INTEGER, &exponent))
 		return false;
-	*bits = bits_of(modulus);
-	*exponent_bits = bits_of(exponent);
-	return true;
+	rsa->octets = number_of(modulus);
+	rsa->exponent = number_of(exponent);
+	return rsa->octets.n > 0 && rsa->exponent.n > 0;
 }
 
 static bool
 read_rsa_key(struct span der, struct dkim_key *key)
 {
-	unsigned exponent_bits;
-
-	if (!read_rsa(der, &key->bits, &exponent_bits)) {
-		refuse(key, DKIM_PERMERROR, "the key is no RSA key");
-		return false;
-	}
-	if (key->bits < DKIM_RSA_BITS_MIN) { /* RFC 8301 3.2 */
-		refuse(key, DKIM_POLICY, "an RSA key under 1024 bits");
-		return false;
-	}
-	if (exponent_bits > RSA_EXPONENT_BITS_MAX) {
-		refuse(key, DKIM_POLICY, "an RSA key with a huge exponent");
-		return false;
-	}
+	if (!read_rsa(der, &key->key))
+		return refuse(key, DKIM_PERMERROR, "the key is no RSA key");
+	key->bits = bits_of(key->key.octets);
+	if (key->bits < DKIM_RSA_BITS_MIN) /* RFC 8301 3.2 */
+		return refuse(key, DKIM_POLICY, "an RSA key under 1024 bits");
+	if (key->bits > DKIM_RSA_BITS_MAX)
+		return refuse(key, DKIM_POLICY, "an RSA key over 8192 bits");
+	if (bits_of(key->key.exponent) > RSA_EXPONENT_BITS_MAX)
+		return refuse(key, DKIM_POLICY,
+			      "an RSA key with a huge exponent");
 	return true;
 }
 
@@ -116,28 +121,27 @@ read_rsa_key(struct span der, struct dkim_key *key)
 static bool
 read_ed25519_key(struct span octets, struct dkim_key *key)
 {
-	if (octets.n != ED25519_OCTETS) {
-		refuse(key, DKIM_PERMERROR, "the key is no ed25519 key");
-		return false;
-	}
+	if (octets.n != CRYPTO_ED25519_OCTETS)
+		return refuse(key, DKIM_PERMERROR, "the key is no ed25519 key");
 	key->bits = ED25519_BITS;
+	key->key.octets = octets;
 	return true;
 }
 
 static bool
-read_public_key(struct span p, enum dkim_key_type type, struct dkim_key *key)
+read_public_key(struct span p, struct arena *arena, struct dkim_key *key)
 {
 	uint8_t octets[KEY_OCTETS_MAX];
 	struct span decoded;
 	size_t n;
 
-	if (!taglist_base64(p, octets, sizeof(octets), &n)) {
-		refuse(key, DKIM_PERMERROR, "the key is not in base64");
-		return false;
-	}
-	decoded = span_make(octets, n);
-	return type == DKIM_KEY_RSA ? read_rsa_key(decoded, key)
-				    : read_ed25519_key(decoded, key);
+	if (!taglist_base64(p, octets, sizeof(octets), &n))
+		return refuse(key, DKIM_PERMERROR, "the key is not in base64");
+	decoded = arena_copy(arena, span_make(octets, n));
+	if (decoded.n < n)
+		return refuse(key, DKIM_TEMPERROR, "out of memory");
+	return key->key.type == CRYPTO_RSA ? read_rsa_key(decoded, key)
+					   : read_ed25519_key(decoded, key);
 }
 
 /* Whether a colon-separated list names one of two words; an absent one names
@@ -159,10 +163,10 @@ names(const struct taglist *tags, struct span tag, struct span one,
 
 /* RFC 6376 3.6.1, RFC 8463 4.1 */
 static const char *
-find_fault(const struct taglist *tags, enum dkim_key_type type)
+find_fault(const struct taglist *tags, enum crypto_key_type type)
 {
 	struct span type_name =
-		type == DKIM_KEY_RSA ? SPAN_LIT("rsa") : SPAN_LIT("ed25519");
+		type == CRYPTO_RSA ? SPAN_LIT("rsa") : SPAN_LIT("ed25519");
 	struct span value;
 
 	if (taglist_find(tags, SPAN_LIT("v"), &value) &&
@@ -192,56 +196,48 @@ is_ascii(struct span s)
 	return true;
 }
 
-static void
-read_record(struct span record, enum dkim_key_type type, struct dkim_key *key)
+static bool
+read_record(struct span record, struct arena *arena, struct dkim_key *key)
 {
 	struct taglist tags;
 	struct span p, flags;
 	const char *fault;
 
-	if (record.n > DKIM_KEY_RECORD_MAX) {
-		refuse(key, DKIM_PERMERROR, "a key record over 1024 octets");
-		return;
-	}
-	if (!is_ascii(record) || !taglist_parse(record, &tags)) {
-		refuse(key, DKIM_PERMERROR, "a malformed key record");
-		return;
-	}
-	fault = find_fault(&tags, type);
-	if (fault != NULL) {
-		refuse(key, DKIM_PERMERROR, fault);
-		return;
-	}
+	if (!is_ascii(record) || !taglist_parse(record, &tags))
+		return refuse(key, DKIM_PERMERROR, "a malformed key record");
+	fault = find_fault(&tags, key->key.type);
+	if (fault != NULL)
+		return refuse(key, DKIM_PERMERROR, fault);
 	taglist_find(&tags, SPAN_LIT("p"), &p);
-	if (!read_public_key(p, type, key))
-		return;
+	if (!read_public_key(p, arena, key))
+		return false;
 	key->record = record;
 	key->is_domain_only =
 		taglist_find(&tags, SPAN_LIT("t"), &flags) &&
 		names(&tags, SPAN_LIT("t"), SPAN_LIT("s"), SPAN_LIT("s"));
+	return true;
 }
 
-void
-dkim_key_read(const struct answer *answer, enum dkim_key_type type,
-	      struct dkim_key *key)
+bool
+dkim_key_read(const struct answer *answer, enum crypto_key_type type,
+	      size_t record_max, struct arena *arena, struct dkim_key *key)
 {
-	*key = (struct dkim_key){ .bits = 0 };
+	*key = (struct dkim_key){ .key.type = type };
 	switch (answer->status) {
 	case ANSWER_OK:
 		break;
 	case ANSWER_NODATA:
 	case ANSWER_NXDOMAIN: /* RFC 6376 6.1.2 */
-		refuse(key, DKIM_PERMERROR, "no key");
-		return;
+		return refuse(key, DKIM_PERMERROR, "no key");
 	case ANSWER_OPEN:
 	case ANSWER_TEMPERROR:
-		refuse(key, DKIM_TEMPERROR, "the key could not be looked up");
-		return;
+		return refuse(key, DKIM_TEMPERROR,
+			      "the key could not be looked up");
 	}
 	/* RFC 6376 3.6.2.2: the results of several records are undefined */
-	if (answer->records > 1) {
-		refuse(key, DKIM_PERMERROR, "several key records");
-		return;
-	}
-	read_record(answer->record[0].value, type, key);
+	if (answer->records > 1)
+		return refuse(key, DKIM_PERMERROR, "several key records");
+	if (answer->record[0].value.n > record_max)
+		return refuse(key, DKIM_PERMERROR, "a key record too long");
+	return read_record(answer->record[0].value, arena, key);
 }

@@ -10,20 +10,22 @@
 #define DMARC_DKIM_KEY_H
 
 #include "dmarc/answers.h"
+#include "dmarc/crypto.h"
 #include "dmarc/dkim.h"
-
-enum dkim_key_type { DKIM_KEY_RSA, DKIM_KEY_ED25519 };
 
 struct dkim_key {
 	struct span record;      /* usable; empty: not, for … */
+	struct crypto_key key;   /* its key, in the arena */
 	enum dkim_result result; /* … this result … */
 	const char *reason;      /* … and reason */
 	unsigned bits;           /* 0 if unknown */
 	bool is_domain_only;     /* t=s: i= must be at d= itself */
 };
 
-/* What the answer for a key's name has for a signature of this type. */
-void dkim_key_read(const struct answer *answer, enum dkim_key_type type,
+/* What the answer for a key's name has for a signature of this type, in a
+ * record of at most record_max octets. False if nothing that can be used. */
+bool dkim_key_read(const struct answer *answer, enum crypto_key_type type,
+		   size_t record_max, struct arena *arena,
 		   struct dkim_key *key);
 
 #endif

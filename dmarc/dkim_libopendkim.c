@@ -18,6 +18,12 @@
  * caller's time, which may be another; a clock drift of decades makes it
  * agree. (More would make it take every t= for the future: it subtracts.)
  *
+ * Why a signature that we refuse is still given to it, as a field that it
+ * ignores, where that is harmless: another signature may cover it, and would
+ * fail without it. Malformed ones, and those over a cap, are withheld all the
+ * same; then a signature that covers such fields and fails is not said to have
+ * failed.
+ *
  * In dkim_canon_selecthdrs() it writes one pointer behind an array when h=
  * names every field of the message and then one more: any signer can corrupt
  * the heap so. A first field that no h= can name, since it has a space in its
@@ -33,25 +39,32 @@
 
 #define UNNAMEABLE "X X:"
 
-struct dkim_engine {
-	DKIM_LIB *library;
-};
+/* What hostile mail makes it slow or large by. */
+#define HEADER_MAX 262144
+#define WORD_MAX 65536
+#define KEY_RECORD_MAX 1024
 
-struct dkim_run {
+#define NAME SPAN_LIT("DKIM-Signature")
+
+struct run {
 	DKIM *message;
-	DKIM_SIGINFO **list; /* the library's */
-	size_t signatures;
-	const struct span *key; /* during dkim_run_finish() */
+	DKIM_SIGINFO **list;               /* the library's */
+	size_t count;                      /* of them, and … */
+	size_t candidate[DKIM_LISTED_MAX]; /* … which they are */
+	size_t whole[DKIM_LISTED_MAX]; /* the body's hash, to count octets */
+	bool has_withheld;
+	bool has_body;
+	const struct dkim_key *key; /* during finish() */
 };
 
 /* libopendkim's key look-up: the record for sig, with a NUL. */
 static DKIM_CBSTAT
 look_up_key(DKIM *message, DKIM_SIGINFO *sig, u_char *text, size_t size)
 {
-	const struct dkim_run *run = dkim_get_user_context(message);
+	const struct run *run = dkim_get_user_context(message);
 
-	for (size_t i = 0; i < run->signatures; i++) {
-		struct span key = run->key[i];
+	for (size_t i = 0; i < run->count; i++) {
+		struct span key = run->key[run->candidate[i]].record;
 
 		if (run->list[i] != sig || key.n == 0 || key.n >= size)
 			continue;
@@ -81,54 +94,30 @@ set_options(DKIM_LIB *library)
 	       dkim_set_key_lookup(library, look_up_key) == DKIM_STAT_OK;
 }
 
-struct dkim_engine *
-dkim_engine_new(void)
+static bool
+open_library(struct dkim_engine *engine)
 {
-	struct dkim_engine *engine = malloc(sizeof(*engine));
+	DKIM_LIB *library = dkim_init(NULL, NULL);
 
-	if (engine == NULL)
-		return NULL;
-	engine->library = dkim_init(NULL, NULL);
-	if (engine->library == NULL || !set_options(engine->library)) {
-		dkim_engine_free(engine);
-		return NULL;
+	if (library == NULL)
+		return false;
+	if (!set_options(library)) {
+		dkim_close(library);
+		return false;
 	}
-	return engine;
+	engine->own = library;
+	return true;
 }
 
-void
-dkim_engine_free(struct dkim_engine *engine)
+static void
+close_library(struct dkim_engine *engine)
 {
-	if (engine == NULL)
-		return;
-	if (engine->library != NULL)
-		dkim_close(engine->library);
-	free(engine);
+	dkim_close(engine->own);
 }
 
-struct dkim_run *
-dkim_run_new(struct dkim_engine *engine, struct arena *arena)
-{
-	struct dkim_run *run = arena_alloc(arena, sizeof(*run));
-	DKIM_STAT status;
-
-	if (run == NULL)
-		return NULL;
-	run->message =
-		dkim_verify(engine->library, (const unsigned char *)"dmarcgate",
-			    NULL, &status);
-	if (run->message == NULL)
-		return NULL;
-	dkim_set_user_context(run->message, run);
-	if (!dkim_run_field(run, SPAN_LIT(UNNAMEABLE))) {
-		dkim_run_free(run);
-		return NULL;
-	}
-	return run;
-}
-
-bool
-dkim_run_field(struct dkim_run *run, struct span field)
+/* A field without its final CR LF and without NUL. */
+static bool
+give_field(struct run *run, struct span field)
 {
 	DKIM_STAT status;
 
@@ -140,24 +129,89 @@ dkim_run_field(struct dkim_run *run, struct span field)
 	return status == DKIM_STAT_OK || status == DKIM_STAT_SYNTAX;
 }
 
-bool
-dkim_run_header_end(struct dkim_run *run, size_t signatures)
+/* Whether it is given this signature; notes which one that is. */
+static bool
+is_given(const struct dkim_message *message, struct run *run, size_t *at)
+{
+	size_t i = (*at)++;
+
+	if (i >= message->candidates ||
+	    message->candidate[i].fate == DKIM_FATE_WITHHELD) {
+		run->has_withheld = true;
+		return false;
+	}
+	run->candidate[run->count++] = i;
+	/* What l= leaves unsigned it does not tell. One canonicalisation needs
+	 * one hash, so there is always room. */
+	if (message->candidate[i].length != DKIM_WHOLE_BODY)
+		canon_body_want(message->bodies,
+				message->candidate[i].is_body_relaxed,
+				DKIM_WHOLE_BODY, &run->whole[i]);
+	return true;
+}
+
+static bool
+give_header(const struct dkim_message *message, struct run *run)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < message->message->fields; i++) {
+		struct field field = message_field(message->message, i);
+
+		if (field.is_malformed ||
+		    span_find(field.raw, 0) < field.raw.n ||
+		    (span_equal_nocase(field.name, NAME) &&
+		     !is_given(message, run, &at)))
+			continue;
+		if (!give_field(run, span_first(field.raw, field.raw.n - 2)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+end_header(struct run *run)
 {
 	int count = 0;
 
-	if (dkim_eoh(run->message) != DKIM_STAT_OK ||
-	    dkim_getsiglist(run->message, &run->list, &count) != DKIM_STAT_OK)
-		return false;
-	run->signatures = signatures;
-	return (size_t)count == signatures;
+	return dkim_eoh(run->message) == DKIM_STAT_OK &&
+	       dkim_getsiglist(run->message, &run->list, &count) ==
+		       DKIM_STAT_OK &&
+	       (size_t)count == run->count;
 }
 
-bool
-dkim_run_body(struct dkim_run *run, struct span chunk)
+static bool
+begin(struct dkim_engine *engine, struct dkim_message *message)
 {
-	assert(chunk.n > 0);
+	struct run *run = arena_alloc(message->arena, sizeof(*run));
+	DKIM_STAT status;
+
+	message->own = run;
+	if (run == NULL)
+		return false;
+	run->message = dkim_verify(
+		engine->own, (const unsigned char *)"dmarcgate", NULL, &status);
+	if (run->message == NULL)
+		return false;
+	dkim_set_user_context(run->message, run);
+	return give_field(run, SPAN_LIT(UNNAMEABLE)) &&
+	       give_header(message, run) && end_header(run);
+}
+
+static bool
+give_body(struct run *run, struct span chunk)
+{
 	return dkim_body(run->message, (u_char *)(uintptr_t)chunk.p, chunk.n) ==
 	       DKIM_STAT_OK;
+}
+
+static bool
+body(struct dkim_message *message, struct span chunk)
+{
+	struct run *run = message->own;
+
+	run->has_body = true;
+	return give_body(run, chunk);
 }
 
 /* Once more what dkim.c has made sure of. */
@@ -208,32 +262,77 @@ result_of(DKIM_SIGINFO *sig)
 	}
 }
 
-bool
-dkim_run_finish(struct dkim_run *run, const struct span *key,
-		enum dkim_run_result *result)
+static void
+find(const struct dkim_message *message, const struct run *run, size_t k,
+     struct dkim_finding *finding)
 {
-	DKIM_STAT status;
-	bool is_test_key = false;
+	size_t i = run->candidate[k];
+	bool may_lack_fields =
+		message->candidate[i].covers_signatures && run->has_withheld;
 
+	if (run->key[i].record.n == 0)
+		return;
+	finding[i].result = result_of(run->list[k]);
+	if (message->candidate[i].length != DKIM_WHOLE_BODY)
+		finding[i].octets =
+			canon_body_octets(message->bodies, run->whole[i]);
+	if (finding[i].result == DKIM_RUN_BAD_SIGNATURE && may_lack_fields)
+		finding[i].result = DKIM_RUN_LACKS_FIELDS;
+}
+
+/* RFC 6376 3.4.3, 3.4.4: a last line without CR LF gets one. Where there is
+ * one, this is an empty line at the end, which is never hashed. */
+static bool
+end_body(struct run *run)
+{
+	return !run->has_body || give_body(run, SPAN_LIT("\r\n"));
+}
+
+static bool
+finish(struct dkim_engine *engine, struct dkim_message *message,
+       const struct dkim_key *key, struct dkim_finding *finding)
+{
+	struct run *run = message->own;
+	bool is_test_key = false;
+	DKIM_STAT status;
+
+	(void)engine;
 	run->key = key;
-	for (size_t i = 0; i < run->signatures; i++)
-		if (key[i].n == 0)
-			dkim_sig_ignore(run->list[i]);
+	for (size_t i = 0; i < message->candidates; i++)
+		finding[i] = (struct dkim_finding){ DKIM_RUN_ERROR, 0 };
+	for (size_t k = 0; k < run->count; k++)
+		if (key[run->candidate[k]].record.n == 0)
+			dkim_sig_ignore(run->list[k]);
+	if (!end_body(run))
+		return false;
 	status = dkim_eom(run->message, &is_test_key);
 	if (status == DKIM_STAT_NORESOURCE || status == DKIM_STAT_INTERNAL ||
 	    status == DKIM_STAT_INVALID)
 		return false;
-	for (size_t i = 0; i < run->signatures; i++)
-		result[i] = key[i].n == 0 ? DKIM_RUN_ERROR
-					  : result_of(run->list[i]);
+	for (size_t k = 0; k < run->count; k++)
+		find(message, run, k, finding);
 	return true;
 }
 
-void
-dkim_run_free(struct dkim_run *run)
+static void
+drop(struct dkim_message *message)
 {
-	if (run == NULL || run->message == NULL)
-		return;
-	dkim_free(run->message);
-	run->message = NULL;
+	struct run *run = message->own;
+
+	if (run != NULL && run->message != NULL)
+		dkim_free(run->message);
+	message->own = NULL;
 }
+
+const struct dkim_methods dkim_libopendkim = {
+	.header_max = HEADER_MAX,
+	.word_max = WORD_MAX,
+	.key_record_max = KEY_RECORD_MAX,
+	.is_ascii_only = true,
+	.open = open_library,
+	.close = close_library,
+	.begin = begin,
+	.body = body,
+	.finish = finish,
+	.drop = drop,
+};

@@ -70,10 +70,10 @@ read_algorithm(struct reader *reader)
 	reader->candidate->is_sha1 = span_equal_nocase(a, SPAN_LIT("rsa-sha1"));
 	reader->candidate->key_type =
 		span_equal_nocase(a, SPAN_LIT("ed25519-sha256"))
-			? DKIM_KEY_ED25519
-			: DKIM_KEY_RSA;
+			? CRYPTO_ED25519
+			: CRYPTO_RSA;
 	return reader->candidate->is_sha1 ||
-	       reader->candidate->key_type == DKIM_KEY_ED25519 ||
+	       reader->candidate->key_type == CRYPTO_ED25519 ||
 	       span_equal_nocase(a, SPAN_LIT("rsa-sha256")) ||
 	       malformed(reader, "no algorithm, or an unknown one");
 }
@@ -285,10 +285,14 @@ read_number(const struct reader *reader, struct span name, bool *is_there,
 static bool
 read_length(struct reader *reader)
 {
-	return read_number(reader, SPAN_LIT("l"),
-			   &reader->signature->has_length,
-			   &reader->candidate->length) ||
-	       malformed(reader, "l= is no number");
+	struct dkim_candidate *candidate = reader->candidate;
+	bool *has_length = &reader->signature->has_length;
+
+	if (!read_number(reader, SPAN_LIT("l"), has_length, &candidate->length))
+		return malformed(reader, "l= is no number");
+	if (!*has_length)
+		candidate->length = DKIM_WHOLE_BODY;
+	return true;
 }
 
 /* RFC 6376 3.5: t= and x=. The last thing to be read: what is out of its time
@@ -399,10 +403,7 @@ dkim_signature_read(const struct field *field, enum dkim_form form,
 		return;
 	}
 	describe(&reader);
-	if (!is_ascii(field->raw)) { /* RFC 8616 5 allows what it cannot do */
-		malformed(&reader, "not ASCII, which the engine cannot read");
-		return;
-	}
+	candidate->is_ascii = is_ascii(field->raw);
 	if (read_form(&reader))
 		candidate->fate = DKIM_FATE_VERIFIED;
 }

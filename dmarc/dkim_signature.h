@@ -26,9 +26,13 @@ enum dkim_fate {
 	DKIM_FATE_VERIFIED,
 };
 
+#define DKIM_WHOLE_BODY UINT64_MAX
+
 struct dkim_candidate {
 	enum dkim_fate fate;
-	enum dkim_key_type key_type;
+	size_t at;     /* of its field in the message; the caller's */
+	bool is_ascii; /* all of the field */
+	enum crypto_key_type key_type;
 	bool is_sha1;
 	bool is_header_relaxed;
 	bool is_body_relaxed;
@@ -37,7 +41,7 @@ struct dkim_candidate {
 	struct span names;           /* h= as written */
 	struct span signature;       /* b=, its octets in the arena */
 	struct span body_hash;       /* bh=, the same */
-	uint64_t length;             /* l=, if the signature has_length */
+	uint64_t length;             /* l=, or DKIM_WHOLE_BODY */
 	struct span identity_domain; /* of i=, normalised; or d= */
 	struct span key_name;        /* where its key is */
 };

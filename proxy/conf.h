@@ -207,6 +207,8 @@ struct conf {
 	enum conf_received received_header;
 	unsigned hops_max;    /* Received fields of a message; 0: any */
 	struct span psl_file; /* empty: libpsl's own */
+	enum dkim_engine_kind dkim_engine;
+	bool distrusts_length; /* dkim-length */
 
 	const struct conf_listener *listeners;
 	size_t listener_count;

@@ -53,6 +53,8 @@ enum conf_section {
 	X(SPOOL_FULL, "", "", false)                                          \
 	X(DISCOVERY, "", "", false)                                           \
 	X(DISPOSITION, "", "", false)                                         \
+	X(DKIM_ENGINE, "", "", false)                                         \
+	X(DKIM_LENGTH, "", "", false)                                         \
 	X(FORCED_POLICY, "", "", false)                                       \
 	X(REASON, "", "", false)                                              \
 	X(BACKEND_NAME, "name", "the name of a backend", false)               \

@@ -50,6 +50,9 @@ WORDS(DISCOVERY, { "treewalk", DISCOVERY_TREEWALK }, { "psl", DISCOVERY_PSL })
 WORDS(DISPOSITION, { "accept", DISPOSITION_NONE },
       { "quarantine", DISPOSITION_QUARANTINE },
       { "reject", DISPOSITION_REJECT })
+WORDS(DKIM_ENGINE, { "native", DKIM_ENGINE_NATIVE },
+      { "libopendkim", DKIM_ENGINE_LIBOPENDKIM })
+WORDS(DKIM_LENGTH, { "report", false }, { "distrust", true })
 WORDS(FORCED_POLICY, { "quarantine", POLICY_QUARANTINE },
       { "reject", POLICY_REJECT })
 WORDS(REASON, { "local_policy", 0 }, { "trusted_forwarder", 0 },
@@ -71,6 +74,7 @@ static const struct {
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
 	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(FORCED_POLICY),
+	CHOICE(DKIM_ENGINE), CHOICE(DKIM_LENGTH),
 	CHOICE(REASON),
 };
 
@@ -157,6 +161,7 @@ conf_type_size(enum conf_type type)
 	case CONF_REJECT_MODE:
 	case CONF_TEMPERROR:
 	case CONF_SPOOL_FULL:
+	case CONF_DKIM_LENGTH:
 		return sizeof(bool);
 	case CONF_MODE:
 	case CONF_ACTION:
@@ -171,6 +176,7 @@ conf_type_size(enum conf_type type)
 	case CONF_DISCOVERY:
 	case CONF_DISPOSITION:
 	case CONF_FORCED_POLICY:
+	case CONF_DKIM_ENGINE:
 		return sizeof(enum conf_mode);
 	case CONF_REASON:
 		return sizeof(const char *);

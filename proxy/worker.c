@@ -632,11 +632,14 @@ acquire(struct worker *worker, struct buf *faults)
 					worker->setup->zone, faults);
 	if (worker->resolver == NULL)
 		return false;
-	worker->dkim = dkim_engine_new();
+	worker->dkim = dkim_engine_new(conf->dkim_engine);
 	if (worker->dkim == NULL) {
-		buf_append(faults, SPAN_LIT("libopendkim cannot be used\n"));
+		buf_append(faults, SPAN_LIT("no engine for DKIM: not enough "
+					    "memory, or a library without "
+					    "SHA-256 or ed25519\n"));
 		return false;
 	}
+	dkim_engine_distrust_length(worker->dkim, conf->distrusts_length);
 	worker->acceptor_count = ACCEPTS * conf->listener_count;
 	worker->acceptors =
 		calloc(worker->acceptor_count, sizeof(struct acceptor));

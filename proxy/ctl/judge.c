@@ -144,7 +144,10 @@ prepare(struct judge *judge)
 	arena_init(&judge->arena, ARENA_MAX);
 	answers_init(&judge->answers, &judge->arena, ANSWERS_MAX);
 	message_init(&judge->message, conf->header_size_max);
-	judge->engine = dkim_engine_new();
+	judge->engine = dkim_engine_new(conf->dkim_engine);
+	if (judge->engine != NULL)
+		dkim_engine_distrust_length(judge->engine,
+					    conf->distrusts_length);
 	judge->facts = (struct eval_facts){
 		.stage = EVAL_END,
 		.settings = judge->rules,

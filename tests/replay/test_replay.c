@@ -83,7 +83,7 @@ prepare(struct piece *piece, const char *file)
 	buf_reset(&piece->faults);
 	piece->zone = zone_parse(buf_span(&piece->script.zone), "zone",
 				 &piece->faults);
-	piece->dkim = dkim_engine_new();
+	piece->dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	return piece->zone != NULL && piece->dkim != NULL &&
 	       rules_open(&piece->rules, piece->conf, &piece->faults);
 }

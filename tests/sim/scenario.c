@@ -51,7 +51,7 @@ scenario_init(struct scenario *scenario, const char *name)
 	snprintf(path, sizeof(path), FOLDER "%s.conf", name);
 	scenario->conf = conf_read(path, CONF_GATE, &scenario->faults);
 	scenario->zone = read_zone(&scenario->faults);
-	scenario->dkim = dkim_engine_new();
+	scenario->dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	*props = (struct stage_props){
 		.conf = scenario->conf,
 		.zone = scenario->zone,

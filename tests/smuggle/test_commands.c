@@ -317,7 +317,7 @@ live(struct rig *rig, const struct rig_backend *backend)
 int
 main(int argc, char **argv)
 {
-	struct dkim_engine *dkim = dkim_engine_new();
+	struct dkim_engine *dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	bool is_hasty =
 		argc > 1 && span_equal(span_cstr(argv[1]), SPAN_LIT("-x"));
 	static struct lenient mta;

@@ -421,7 +421,7 @@ write_endless(void)
 int
 main(int argc, char **argv)
 {
-	struct dkim_engine *dkim = dkim_engine_new();
+	struct dkim_engine *dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	struct conf *conf = rig_conf(conf_text);
 
 	is_hasty = argc > 1 && span_equal(span_cstr(argv[1]), SPAN_LIT("-x"));

@@ -617,7 +617,7 @@ open_matrix(void)
 int
 main(int argc, char **argv)
 {
-	struct dkim_engine *dkim = dkim_engine_new();
+	struct dkim_engine *dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	struct conf *confs[ENDINGS];
 	struct tally sum = { 0 };
 

@@ -181,6 +181,9 @@ def changed(rsa):
     broken = ("DKIM-Signature", signature(HEADER, b"other\r\n", rsa))
     write("one-of-two", [broken] + header)
     header = sign("l", rsa, l="6")
+    sign("l-all", rsa, c="simple/simple",
+         l=str(len(BODY.rstrip(b"\r\n")) + 2))
+    sign("utf8", rsa, d="m\u00fcnchen.example")
     write("l-more", header, BODY[:6] + b"\r\nappended\r\n")
     write("l-too-long", sign("l-too-long", rsa, l="9999"))
 
@@ -206,6 +209,7 @@ def keys(rsa, small):
         "domain-only": f"t=y:s; p={rsa[1].public}",
         "full": f"p={rsa[1].public}; n=" + "x" * (1020 - 5 - 392),
         "over": f"p={rsa[1].public}; n=" + "x" * (1022 - 5 - 392),
+        "far-over": f"p={rsa[1].public}; n=" + "x" * 4000,
         "utf8": f"n=\u00e4; p={rsa[1].public}",
     }
     assert len(records["full"]) <= 1024 < len(records["over"]) + 5
@@ -238,8 +242,7 @@ def tags(rsa):
             "bad-l": {"l": "1x"}, "huge-l": {"l": "99999999999999999999"},
             "bad-q": {"q": "foo/txt"}, "bad-x": {"x": "soon"},
             "t-over-x": {"t": str(NOW), "x": str(NOW)},
-            "twice": {"d ": DOMAIN}, "bang": {"!cd": "x"},
-            "utf8": {"d": "m\u00fcnchen.example"}}.items():
+            "twice": {"d ": DOMAIN}, "bang": {"!cd": "x"}}.items():
         text = "; ".join(f"{tag}={word}" for tag, word
                          in {**usual, **more}.items() if word is not None)
         write("tag-" + name, [("DKIM-Signature", " " + text)] + HEADER)
@@ -305,6 +308,10 @@ def hostile(rsa):
         )] * 16 + fields)
     write("header-too-large", [one] + HEADER + [
         (f"X-{i}", " " + "y" * 990) for i in range(300)])
+    fields = HEADER + [(f"X-{i}", " " + "y" * 990) for i in range(900)]
+    write("sixteen-over-a-megabyte", [("DKIM-Signature", signature(
+        fields, BODY, rsa, h="from:" + ":".join(f"x-{i}" for i in range(99)))
+        )] * 16 + fields)
     sign("word", rsa, body=b"y" * 70000 + b"\r\n")
     sign("word-just", rsa, body=b"y" * 65536 + b"\r\n")
 
@@ -323,6 +330,7 @@ def main():
     times(rsa)
     covering(rsa)
     hostile(rsa)
+    ZONE["rsa2048._domainkey.xn--mnchen-3ya.example"] = rsa[1].record
     zone = "".join(f"{name}\t{text}\n" for name, text in ZONE.items())
     (DIRECTORY / "zone").write_text(zone, encoding="utf-8")
 
