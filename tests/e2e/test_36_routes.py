@@ -12,6 +12,7 @@ from tests.e2e.gate import DMARCGATECTL, Gate
 from tests.e2e.parts import Nsd
 from tests.e2e.process import Process, can_connect, free_port, scratch
 from tests.e2e.senders import zone
+from tests.e2e.smtp import Closed
 
 MESSAGE = b"From: x@none.example\r\nSubject: a way\r\n\r\nText\r\n"
 SECONDS_MAX = 20
@@ -56,9 +57,11 @@ def settings(*sinks_, words="", **more):
             "trust-unidentified": True, **more}
 
 
-def post(gate, count, to="bob@backend.example"):
+def post(gate, count, to="bob@backend.example", connect=None):
+    """Messages in sessions of their own."""
+    connect = connect or gate.client
     for _ in range(count):
-        with gate.client() as client:
+        with connect() as client:
             client.ehlo("mx.none.example")
             reply = client.deliver("x@none.example", [to], MESSAGE)
             assert reply.code == 250, reply
@@ -84,11 +87,45 @@ def test_weights_and_a_server_that_dies(sinks):
         assert gate.events("backend-target-down")
         heavy.start()
         gate.wait_event("backend-target-up", seconds=SECONDS_MAX)
-        had, deadline = heavy.count(), time.monotonic() + SECONDS_MAX
-        while heavy.count() == had:
-            assert time.monotonic() < deadline
-            post(gate, 5)
+        wait_for_mail(gate, heavy)
     assert len(gate.verdicts()) == heavy.count() + light.count()
+
+
+def wait_for_mail(gate, sink):
+    """Post until a server has some more."""
+    had, deadline = sink.count(), time.monotonic() + SECONDS_MAX
+    while sink.count() == had:
+        assert time.monotonic() < deadline
+        post(gate, 1)
+
+
+def test_the_lowest_priority_first(sinks):
+    """Whatever stands first in the file. The spare has mail only while the
+    other is down; when both are, clients are told to come again."""
+    spare, main = sinks(), sinks()
+    backend = settings(spare, main, **{"probe-interval": "1s",
+                                       "retry-after": "1s"})
+    backend["address"] = [backend["address"][0] + " priority=20",
+                          backend["address"][1] + " priority=5"]
+    with Gate(spare.port, zone(), identity="none",
+              backend_settings=backend) as gate:
+        post(gate, 10)
+        assert (main.count(), spare.count()) == (10, 0)
+        main.process.kill()
+        post(gate, 5)
+        assert (main.count(), spare.count()) == (10, 5)
+        spare.process.kill()
+        with gate.client(greet=False) as client:
+            assert client.expect(421).enhanced == "4.3.2"
+        gate.wait_event("backend-down")
+        spare.start()
+        post(gate, 1)
+        assert (main.count(), spare.count()) == (10, 6)
+        main.start()
+        wait_for_mail(gate, main)
+        before = spare.count()
+        post(gate, 5)
+        assert spare.count() == before
 
 
 def hold(gate, count):
@@ -139,6 +176,44 @@ def test_no_more_connections_than_the_server_may_have(sinks):
             client.quit()
 
 
+def is_served(client):
+    """Whether a session is still there."""
+    client.send(b"NOOP\r\n")
+    try:
+        return client.reply().code == 250
+    except Closed:
+        return False
+
+
+def kill_one_of_two(gate, most):
+    """With all places taken. How many of them the other worker has: as many
+    are free now as it has not."""
+    held = [hold_the_next(gate) for _ in range(most)]
+    refuse_one(gate)
+    died = len(gate.events("worker-died"))
+    gate.kill_worker()
+    gate.wait_event("worker-died", died + 1)
+    left = [client for client in held if is_served(client)]
+    more = hold(gate, most - len(left))
+    refuse_one(gate)
+    for client in left + more:
+        client.quit()
+    for client in held:
+        client.close()
+    return len(left)
+
+
+def test_a_worker_that_dies_gives_back_no_places_but_its_own(sinks):
+    """Those of the one that lives on stay taken."""
+    sink = sinks()
+    with Gate(sink.port, zone(), identity="none", top={"workers": 2},
+              backend_settings=settings(sink, connections=10)) as gate:
+        deadline = time.monotonic() + SECONDS_MAX
+        while not 0 < kill_one_of_two(gate, 10) < 10:
+            assert time.monotonic() < deadline  # both should have had some
+            gate.process.wait_for(lambda: len(gate.workers()) == 2)
+
+
 def test_a_name_that_moves(sinks):
     """The server is given by name; mail follows the name when the TTL of its
     address is over."""
@@ -151,10 +226,7 @@ def test_a_name_that_moves(sinks):
         post(gate, 2)
         assert first.count() == 2
         dns.replace(zone() + row.format("127.0.0.2"))
-        deadline = time.monotonic() + SECONDS_MAX
-        while second.count() == 0:
-            assert time.monotonic() < deadline
-            post(gate, 1)
+        wait_for_mail(gate, second)
         before = first.count()
         post(gate, 2)
         assert first.count() == before
@@ -182,3 +254,44 @@ def test_routes_of_every_kind(sinks):
             assert (other.code, other.enhanced) == (452, "4.5.3")
             client.quit()
     assert [sink.count() for sink in servers.values()] == [1, 2, 3, 4]
+
+
+def test_a_listener_has_a_route_of_its_own(sinks):
+    own, rest = sinks(), sinks()
+    with Gate(rest.port, zone(), identity="none", start=False,
+              backend_settings={"trust-unidentified": True},
+              backends={"own": settings(own, identity="none")},
+              routes={"*": {"backend": "own"}}) as gate:
+        gate.settings["route", "*"]["listener"] = (
+            f"127.0.0.1:{gate.plain_port}")
+        gate.configure('route "*" { backend = "mta" }\n')
+        gate.start()
+        post(gate, 2)
+        post(gate, 3, connect=gate.plain_client)
+        assert (own.count(), rest.count()) == (3, 2)
+
+
+def test_a_client_network_has_a_route_of_its_own(sinks):
+    """By the address that the PROXY header tells, or the client's own; for some
+    recipients, or all."""
+    servers = {name: sinks() for name in ("near", "six", "rest")}
+    with Gate(servers["rest"].port, zone(), identity="none",
+              backend_settings={"trust-unidentified": True},
+              backends={name: settings(sink, identity="none")
+                        for name, sink in servers.items()},
+              routes={"a.example": {"client": ["192.0.2.0/25", "127.0.0.1"],
+                                    "backend": "near"},
+                      ".example": {"client": "2001:db8::/32",
+                                   "backend": "six"},
+                      "*": {"backend": "rest"}}) as gate:
+        def sent_from(address):
+            return lambda: gate.client(address)
+
+        post(gate, 1, "bob@a.example", sent_from("192.0.2.127"))
+        post(gate, 1, "bob@a.example", gate.plain_client)
+        post(gate, 3, "bob@a.example", sent_from("2001:db8:9::1"))
+        post(gate, 1, "bob@a.example", sent_from("192.0.2.128"))
+        post(gate, 1, "bob@b.example", sent_from("192.0.2.127"))
+        post(gate, 1, "bob@a.example", sent_from("2001:db9::1"))
+        post(gate, 1, "bob@example", sent_from("2001:db8::1"))
+    assert [sink.count() for sink in servers.values()] == [2, 3, 4]
