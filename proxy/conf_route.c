@@ -98,6 +98,31 @@ conf_route_is_open(const struct conf *conf, const struct conf_route *route,
 		has_client(&route->clients, &arrival->client));
 }
 
+/* A local part without quotes: RFC 5321 4.1.2 has both spellings be the same
+ * mailbox, and whoever can choose one must not choose the route by it. */
+static struct span
+unquoted(struct span local, uint8_t octets[ADDRESS_LOCAL_MAX])
+{
+	size_t n = 0;
+
+	if (local.n < 2 || local.p[0] != '"')
+		return local;
+	for (size_t i = 1; i + 1 < local.n && n < ADDRESS_LOCAL_MAX; i++) {
+		if (local.p[i] == '\\' && i + 2 < local.n)
+			i++;
+		octets[n++] = local.p[i];
+	}
+	return span_make(octets, n);
+}
+
+static bool
+is_same_local(struct span a, struct span b)
+{
+	uint8_t a_octets[ADDRESS_LOCAL_MAX], b_octets[ADDRESS_LOCAL_MAX];
+
+	return span_equal_nocase(unquoted(a, a_octets), unquoted(b, b_octets));
+}
+
 /* Whether a title fits every recipient of a domain, or, with its local part,
  * this one. */
 static bool
@@ -113,7 +138,7 @@ is_for(const struct conf_route *route, struct span local, struct span domain)
 		       domain_is_within(domain, route->domain);
 	case MATCH_MAILBOX:
 		return span_equal(route->domain, domain) &&
-		       span_equal_nocase(route->local, local);
+		       is_same_local(route->local, local);
 	}
 	return false;
 }

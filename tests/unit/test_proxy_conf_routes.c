@@ -42,8 +42,12 @@ the_first_title_that_fits_counts(void **state)
 	} rows[] = {
 		{ "Bob+x@example.com", 0 },
 		{ "bob+X@example.com", 0 },
-		{ "\"bob+x\"@example.com", 2 }, /* another spelling */
-		{ "bob@example.com", 2 },       /* plus is part of a name */
+		/* The same mailbox, in quotes; then others. */
+		{ "\"bob+x\"@example.com", 0 },
+		{ "\"b\\ob\\+x\"@example.com", 0 },
+		{ "\"bob+x\\\\\"@example.com", 2 },
+		{ "\"\"@example.com", 2 },
+		{ "bob@example.com", 2 }, /* plus is part of a name */
 		{ "carol@example.com", 1 },
 		{ "carol@a.example.com", 3 },
 		{ "carol@b.a.example.com", 3 },
@@ -145,6 +149,9 @@ a_route_that_can_never_fit_is_a_fault(void **state)
 		  7 },
 		{ "route bob@x.example { backend = a }\n"
 		  "route BOB@x.example { backend = a }",
+		  7 },
+		{ "route bob@x.example { backend = a }\n"
+		  "route '\"BOB\"@x.example' { backend = a }",
 		  7 },
 		{ "route bob@x.example { backend = a }\n"
 		  "route x.example { backend = a }",
