@@ -57,6 +57,7 @@ struct probe {
 	unsigned failures; /* rounds with one, in a row */
 	const char *error; /* of the last one */
 	bool was_asked;
+	bool is_hurried; /* its targets have changed in the midst of a round */
 	bool is_secured;
 	struct conn conn;
 	struct buf in;
@@ -153,17 +154,10 @@ end_round(struct probe *probe)
 	probe->failures = probe->has_failure ? probe->failures + 1 : 0;
 	if (probe->has_failure && retry_us(probe->failures) < pause_us)
 		pause_us = retry_us(probe->failures);
+	if (probe->is_hurried)
+		pause_us = AT_ONCE;
 	set_state(probe, PROBE_IDLE, pause_us);
 	settle(probe);
-}
-
-static void start(struct probe *probe);
-
-static void
-go_on(struct probe *probe)
-{
-	probe->at++;
-	start(probe);
 }
 
 static void
@@ -200,7 +194,9 @@ take_target(struct probe *probe)
 	return true;
 }
 
-static void
+/* False if there is no socket for it; another target may have one: a kernel
+ * without IPv6 has those of IPv4. */
+static bool
 start(struct probe *probe)
 {
 	int error;
@@ -208,17 +204,20 @@ start(struct probe *probe)
 	buf_reset(&probe->in);
 	buf_reset(&probe->out);
 	probe->is_secured = false;
-	if (!take_target(probe)) {
-		end_round(probe);
-		return;
-	}
 	set_state(probe, PROBE_CONNECTING, probe->backend->connect_us_max);
 	error = conn_connect(&probe->conn, &probe->target.ip,
 			     probe->target.port);
-	if (error == 0)
-		return;
-	/* No socket: another target has none either. */
-	note_failure(probe, strerror(-error));
+	if (error != 0)
+		note_failure(probe, strerror(-error));
+	return error == 0;
+}
+
+static void
+go_on(struct probe *probe)
+{
+	for (; take_target(probe); probe->at++)
+		if (start(probe))
+			return;
 	end_round(probe);
 }
 
@@ -227,11 +226,11 @@ static void
 begin_round(struct probe *probe)
 {
 	probe->at = 0;
-	probe->has_answer = probe->has_failure = false;
+	probe->has_answer = probe->has_failure = probe->is_hurried = false;
 	if (probe->upstream->count == 0)
 		set_state(probe, PROBE_IDLE, PROBE_RETRY_US);
 	else
-		start(probe);
+		go_on(probe);
 }
 
 /* A timer that means the time is up, or the time has come. */
@@ -479,8 +478,10 @@ on_released(struct conn *conn)
 {
 	struct probe *probe = OWNER(conn, struct probe, conn);
 
-	if (probe->state != PROBE_STOPPED)
-		go_on(probe);
+	if (probe->state == PROBE_STOPPED)
+		return;
+	probe->at++;
+	go_on(probe);
 }
 
 static const struct conn_events probe_events = {
@@ -531,6 +532,8 @@ probes_hurry(struct probes *probes, size_t backend)
 
 	if (probe->state == PROBE_IDLE)
 		timer_set(probe->conn.timers, &probe->timer, AT_ONCE);
+	else
+		probe->is_hurried = true;
 }
 
 void

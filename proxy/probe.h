@@ -54,7 +54,8 @@ struct probes_host {
 struct probes *probes_new(const struct probes_host *host,
 			  void (*first)(void *owner), void *owner);
 
-/* A backend has other targets than before: ask now. */
+/* A backend has other targets than before: ask now, or again once the round
+ * that is under way has ended. */
 void probes_hurry(struct probes *probes, size_t backend);
 
 /* Ask no more: connections are aborted, and must complete before

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "tests/unit/loopback.h"
 
@@ -273,6 +274,58 @@ a_backend_that_is_down_is_tried_again(void **state)
 	scene_end(&scene);
 }
 
+/* Where there is no socket for one, there may be for another. */
+static void
+each_is_asked_also_where_there_is_no_socket(void **state)
+{
+	struct rlimit files, none;
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_NONE);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = (struct rlimit){ 0, files.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ring_scene_until(&scene.ring, &scene.asked, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(scene.upstream.targets[0].failures, 1);
+	assert_int_equal(scene.upstream.targets[1].failures, 1);
+	scene_end(&scene);
+}
+
+static void
+server_answers(struct scene *scene)
+{
+	server_says(scene, "220 mta\r\n");
+	server_gets(scene, SPAN_LIT("EHLO gate.example\r\n"));
+	server_says(scene, "250 mta\r\n");
+	server_gets(scene, SPAN_LIT("QUIT\r\n"));
+	close(scene->peer);
+	scene->peer = -1;
+}
+
+/* What is new may stand where this round has been. */
+static void
+other_targets_are_asked_behind_the_round_under_way(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, IDENTITY_NONE);
+	scene.upstream.count = 1;
+	server_takes(&scene, 0);
+	scene.upstream.targets[0] = scene.upstream.targets[1];
+	probes_hurry(scene.probes, 0);
+	server_answers(&scene);
+	server_takes(&scene, 1);
+	server_answers(&scene);
+	ring_scene_for(&scene.ring, 50000);
+	/* And that was all. */
+	assert_true(timers_next(&scene.ring.timers) >
+		    clock_monotonic_us() + scene.backend.probe_us / 2);
+	scene_end(&scene);
+}
+
 /* One that says it has TLS, and has none. */
 static void
 server_fails_at_tls(struct scene *scene, enum conf_tls tls, size_t server)
@@ -343,6 +396,9 @@ main(void)
 		cmocka_unit_test(an_old_server_offers_nothing_and_works),
 		cmocka_unit_test(the_next_address_is_tried),
 		cmocka_unit_test(a_backend_that_is_down_is_tried_again),
+		cmocka_unit_test(each_is_asked_also_where_there_is_no_socket),
+		cmocka_unit_test(
+			other_targets_are_asked_behind_the_round_under_way),
 		cmocka_unit_test(a_backend_whose_tls_fails_is_used_in_plain),
 		cmocka_unit_test(
 			a_backend_whose_tls_must_not_fail_offers_nothing),
