@@ -73,46 +73,87 @@ look_again(struct hostname *name, uint64_t us)
 }
 
 static void
-keep_addresses(struct hostname *name)
+say_failure(struct hostname *name)
 {
 	if (!name->has_failed)
 		say(name, EVENT_BACKEND_NAME, name->error);
 	name->has_failed = true;
-	look_again(name, HOSTNAMES_RETRY_US);
+}
+
+static void
+add_address(struct hostname *name, const struct ip *ip)
+{
+	if (name->count < UPSTREAM_TARGETS_MAX)
+		name->list[name->count++] = *ip;
+}
+
+/* What it stood for before, of one family. */
+static void
+keep_addresses(struct hostname *name, enum ip_family family)
+{
+	const struct upstream *upstream =
+		&name->hostnames->upstreams[name->backend];
+
+	for (size_t i = 0; i < upstream->count; i++) {
+		const struct upstream_target *target = &upstream->targets[i];
+
+		if (target->address == name->address &&
+		    target->ip.family == family)
+			add_address(name, &target->ip);
+	}
 }
 
 static void
 take_addresses(struct hostname *name)
 {
 	struct hostnames *hostnames = name->hostnames;
-	uint64_t us = (uint64_t)name->ttl_s * 1000000;
 
-	name->has_failed = false;
-	if (upstream_resolved(&hostnames->upstreams[name->backend],
-			      name->address, name->list, name->count)) {
-		say(name, EVENT_BACKEND_ADDRESSES, NULL);
-		hostnames->changed(hostnames->owner, name->backend);
-	}
-	if (us < HOSTNAMES_US_MIN)
-		us = HOSTNAMES_US_MIN;
-	look_again(name, us < HOSTNAMES_US_MAX ? us : HOSTNAMES_US_MAX);
+	if (!upstream_resolved(&hostnames->upstreams[name->backend],
+			       name->address, name->list, name->count))
+		return;
+	say(name, EVENT_BACKEND_ADDRESSES, NULL);
+	hostnames->changed(hostnames->owner, name->backend);
 }
 
 static void
 take_answer(struct hostname *name, const struct answer *answer)
 {
 	name->asked++;
-	if (answer->status == ANSWER_TEMPERROR)
+	if (answer->status == ANSWER_TEMPERROR) {
 		name->error = answer->error;
-	if (answer->status == ANSWER_OK && answer->ttl_s < name->ttl_s)
-		name->ttl_s = answer->ttl_s;
-	for (size_t i = 0; answer->status == ANSWER_OK && i < answer->records;
-	     i++) {
-		struct span value = answer->record[i].value;
-
-		if (name->count < UPSTREAM_TARGETS_MAX)
-			name->list[name->count++] = ip_make(value.p, value.n);
+		keep_addresses(name, answer->type == DNS_A ? IP_V4 : IP_V6);
 	}
+	if (answer->status != ANSWER_OK)
+		return;
+	if (answer->ttl_s < name->ttl_s)
+		name->ttl_s = answer->ttl_s;
+	for (size_t i = 0; i < answer->records; i++) {
+		struct span value = answer->record[i].value;
+		struct ip ip = ip_make(value.p, value.n);
+
+		add_address(name, &ip);
+	}
+}
+
+/* All of its questions were answered. */
+static void
+end_round(struct hostname *name)
+{
+	uint64_t us = (uint64_t)name->ttl_s * 1000000;
+
+	if (name->count > 0)
+		take_addresses(name);
+	else if (name->error == NULL)
+		name->error = "it has no address";
+	if (name->error != NULL) {
+		say_failure(name);
+		look_again(name, HOSTNAMES_RETRY_US);
+		return;
+	}
+	name->has_failed = false;
+	if (us < HOSTNAMES_US_MIN)
+		us = HOSTNAMES_US_MIN;
+	look_again(name, us < HOSTNAMES_US_MAX ? us : HOSTNAMES_US_MAX);
 }
 
 static void
@@ -129,12 +170,7 @@ ask(struct hostname *name)
 			return; /* on_answer() goes on */
 		take_answer(name, &answer);
 	}
-	if (name->error == NULL && name->count == 0)
-		name->error = "it has no address";
-	if (name->error != NULL)
-		keep_addresses(name);
-	else
-		take_addresses(name);
+	end_round(name);
 }
 
 static void

@@ -5,10 +5,12 @@
  * Each name that an address of a backend is given by is looked up at the start,
  * A and AAAA, and again when the shorter of their TTLs is over, but not sooner
  * than HOSTNAMES_US_MIN and not later than HOSTNAMES_US_MAX. What comes back
- * are the targets: see upstream.h. While DNS fails, for one of the two or for
- * both, or says that the name has no address, all stays as it was, and the
- * name is looked up again after HOSTNAMES_RETRY_US: an answer that would leave
- * a backend without an address is a mistake more often than it is meant.
+ * are the targets: see upstream.h. While DNS fails for one of the two, the
+ * addresses of that family stay as they were: there are name servers that
+ * know A and fail at AAAA for ever. Where that leaves none, and where DNS says
+ * that the name has none, all stays as it was: an answer that would leave a
+ * backend without an address is a mistake more often than it is meant. Either
+ * way the name is looked up again after HOSTNAMES_RETRY_US.
  */
 #ifndef PROXY_HOSTNAMES_H
 #define PROXY_HOSTNAMES_H
