@@ -204,6 +204,17 @@ delay_us(const struct upstream *upstream, unsigned failures)
 	return upstream->conf->retry_us * times;
 }
 
+/* How long a trial is waited for: a connection may take that long. */
+static uint64_t
+trial_us(const struct upstream *upstream, const struct upstream_target *target)
+{
+	uint64_t us = delay_us(upstream, target->failures);
+
+	return us > upstream->conf->connect_us_max
+		       ? us
+		       : upstream->conf->connect_us_max;
+}
+
 /* One session at a time finds out whether it is up again. */
 static void
 begin_trial(struct upstream *upstream, struct upstream_target *target,
@@ -212,7 +223,7 @@ begin_trial(struct upstream *upstream, struct upstream_target *target,
 	if (target->failures == 0 || target->down_until_us > now_us)
 		return;
 	target->is_on_trial = true;
-	target->down_until_us = now_us + delay_us(upstream, target->failures);
+	target->down_until_us = now_us + trial_us(upstream, target);
 }
 
 const struct upstream_target *

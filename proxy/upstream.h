@@ -13,7 +13,8 @@
  * comes to something, or when a probe finds it there. It is down for the
  * backend's retry-after, twice as long with each failure in a row, up to 16
  * times; then one session may try it again, and the others when that has
- * gone well. Down is last, not never: where all are down, all are tried.
+ * gone well; or another one when nothing has come of it for as long again, and
+ * connect-timeout. Down is last, not never: where all are down, all are tried.
  *
  * The original destination of a client is another for each of them, so it
  * has no health: it is always up.

@@ -213,6 +213,26 @@ each_failure_doubles_the_time_up_to_a_bound(void **state)
 	ASSERT_ORDER(&scene, 1, 2);
 }
 
+/* Where a connection may take longer than a target is down, others wait for it.
+ * Of one that nothing has come of, another one is made. */
+static void
+a_trial_is_waited_for(void **state)
+{
+	static const char *const addresses[] = { "1 0", "2", NULL };
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, addresses);
+	scene.backend.connect_us_max = 3 * RETRY_US;
+	assert_true(fail_at(&scene, 1));
+	scene.now_us += RETRY_US;
+	ASSERT_ORDER(&scene, 1, 2); /* the trial */
+	scene.now_us += 3 * RETRY_US - 1;
+	ASSERT_ORDER(&scene, 2, 1);
+	scene.now_us += 1;
+	ASSERT_ORDER(&scene, 1, 2);
+}
+
 static void
 an_original_destination_is_always_up(void **state)
 {
@@ -285,6 +305,7 @@ main(void)
 		cmocka_unit_test(an_attempt_has_an_end),
 		cmocka_unit_test(what_is_down_is_tried_last),
 		cmocka_unit_test(each_failure_doubles_the_time_up_to_a_bound),
+		cmocka_unit_test(a_trial_is_waited_for),
 		cmocka_unit_test(an_original_destination_is_always_up),
 		cmocka_unit_test(targets_that_stay_keep_their_health),
 		cmocka_unit_test(a_name_leaves_others_their_room),
