@@ -82,6 +82,20 @@ backend_hung_up(struct backend *backend)
 		       has_spoken ? "it closed" : "no connection");
 }
 
+static enum backend_news
+lose(struct backend *backend, enum log_event failure, const char *reason)
+{
+	backend_closed(backend, failure, reason);
+	return NEWS_LOST;
+}
+
+static enum backend_news
+turn_away(struct backend *backend, const char *reason)
+{
+	backend->has_refused = true;
+	return lose(backend, EVENT_BACKEND_DOWN, reason);
+}
+
 void
 backend_refused(struct backend *backend, const struct reply *reply,
 		const char *reason)
@@ -89,8 +103,7 @@ backend_refused(struct backend *backend, const struct reply *reply,
 	if (reply->code != 421)
 		backend_closed(backend, EVENT_BACKEND_CHANGED, reason);
 	else if (backend->greeting != STEP_OK)
-		backend_closed(backend, EVENT_BACKEND_DOWN,
-			       "it has no time for us");
+		turn_away(backend, "it has no time for us");
 	else
 		backend_closed(backend, EVENT_BACKEND_LOST,
 			       "it says goodbye (421)");
@@ -183,13 +196,6 @@ send_xclient(struct backend *backend, const struct backend_identity *identity,
 	return is_sent;
 }
 
-static enum backend_news
-lose(struct backend *backend, enum log_event failure, const char *reason)
-{
-	backend_closed(backend, failure, reason);
-	return NEWS_LOST;
-}
-
 static void
 keep_banner(struct backend *backend, const struct reply *reply)
 {
@@ -243,8 +249,7 @@ on_banner(struct backend *backend, const struct backend_identity *identity,
 	  struct buf *out, const struct reply *reply)
 {
 	if (reply->code != 220)
-		return lose(backend, EVENT_BACKEND_DOWN,
-			    "it greets with a refusal");
+		return turn_away(backend, "it greets with a refusal");
 	keep_banner(backend, reply);
 	if (!tells_identity(backend) && !wants_tls(backend))
 		return become_up(backend);
@@ -259,9 +264,6 @@ on_banner(struct backend *backend, const struct backend_identity *identity,
 static enum backend_news
 on_proof(struct backend *backend, const struct reply *reply)
 {
-	if (reply->code == 421)
-		return lose(backend, EVENT_BACKEND_DOWN,
-			    "it has no time for us");
 	if (reply->code != 250)
 		return lose(backend, EVENT_IDENTITY_REFUSED,
 			    "it does not take the PROXY header");
@@ -337,9 +339,6 @@ static enum backend_news
 on_hello(struct backend *backend, const struct backend_identity *identity,
 	 struct buf *out, const struct reply *reply)
 {
-	if (reply->code == 421)
-		return lose(backend, EVENT_BACKEND_DOWN,
-			    "it has no time for us");
 	if (reply_class(reply->code) < 4 && reply->code != 250)
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "its reply to the greeting is none");
@@ -365,9 +364,6 @@ static enum backend_news
 on_starttls(struct backend *backend, const struct backend_identity *identity,
 	    struct buf *out, const struct reply *reply)
 {
-	if (reply->code == 421)
-		return lose(backend, EVENT_BACKEND_DOWN,
-			    "it has no time for us");
 	if (reply->code != 220 && needs_tls(backend))
 		return lose(backend, EVENT_BACKEND_DOWN, "it refused STARTTLS");
 	if (reply->code != 220)
@@ -446,6 +442,9 @@ on_answer(struct backend *backend, const struct backend_identity *identity,
 	    answer->command != CLIENT_LOGIN)
 		return lose(backend, EVENT_BACKEND_PROTOCOL,
 			    "a reply of class 3 out of place");
+	/* But behind XCLIENT it is no yes (promise 6). */
+	if (reply->code == 421 && backend->state < BACKEND_IDENTIFYING)
+		return turn_away(backend, "it has no time for us");
 	switch (answer->command) {
 	case CLIENT_BANNER:
 		return on_banner(backend, identity, out, reply);

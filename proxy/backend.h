@@ -124,6 +124,8 @@ struct backend {
 			       session moves it when it sends or drains */
 	bool is_distrusted; /* it was lost by a reply that nobody asked for,
 			       or that is none */
+	bool has_refused;   /* it was lost by a refusal: of us, or, once it
+			       knows it, of the client */
 	/* Why it was lost, for the event log. */
 	enum log_event failure;
 	const char *reason; /* constant */

@@ -116,7 +116,31 @@ session_reached(struct session *session, enum session_side side)
 		log_target(session, leg, EVENT_BACKEND_TARGET_UP);
 }
 
-/* Whether what it was lost for says that its target is no good now. */
+/* Whether it has been told of the client before its banner, or since. */
+static bool
+knows_client(const struct backend *leg)
+{
+	switch (leg->conf->identity) {
+	case IDENTITY_PROXY_V1:
+	case IDENTITY_PROXY_V2:
+	case IDENTITY_TRANSPARENT:
+		return true;
+	case IDENTITY_NONE:
+	case IDENTITY_XCLIENT:
+		break;
+	}
+	return leg->greeting != STEP_NONE;
+}
+
+/* Who is not welcome anywhere must not take down every target for all others.
+ */
+static bool
+may_mean_client(const struct backend *leg)
+{
+	return leg->has_refused && knows_client(leg);
+}
+
+/* Whether its connection came to nothing. */
 static bool
 is_in_vain(const struct backend *leg)
 {
@@ -141,6 +165,7 @@ session_note_lost(struct session *session, enum session_side side)
 	if (!is_in_vain(leg))
 		return;
 	session_count(session, STAT_BACKEND_VAIN, 1);
-	if (upstream_failed(upstream, leg->target.id, session_now(session)))
+	if (!may_mean_client(leg) &&
+	    upstream_failed(upstream, leg->target.id, session_now(session)))
 		log_target(session, leg, EVENT_BACKEND_TARGET_DOWN);
 }

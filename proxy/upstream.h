@@ -9,8 +9,9 @@
  * random, by weight.
  *
  * A target goes down when a connection to it comes to nothing (refused, timed
- * out, no banner, no TLS, no identity), and comes up with the next one that
- * comes to something, or when a probe finds it there. It is down for the
+ * out, no banner, no TLS, no identity; but not where it may be the client that
+ * it refuses), and comes up with the next one that comes to something, or when
+ * a probe finds it there. It is down for the
  * backend's retry-after, twice as long with each failure in a row, up to 16
  * times; then one session may try it again, and the others when that has
  * gone well; or another one when nothing has come of it for as long again, and
