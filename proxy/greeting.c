@@ -124,6 +124,19 @@ greeting_take(struct session *session, const struct command *command)
 		session_reach(session, SIDE_BACKEND, session->early);
 }
 
+/* It will be reached anew, and its place may be the last one: a QUIT would hold
+ * that for a while. */
+static void
+leave_backend(struct session *session)
+{
+	const struct backend *backend = &session->backend;
+
+	if (backend_is_alive(backend) && backend->conf->connections_max > 0)
+		session_abort_leg(session, SIDE_BACKEND);
+	else
+		session_drop_leg(session, SIDE_BACKEND);
+}
+
 /* XCLIENT from a listed peer: the client is somebody else. */
 void
 greeting_identity(struct session *session, const struct command *command)
@@ -138,7 +151,7 @@ greeting_identity(struct session *session, const struct command *command)
 		return;
 	}
 	commands_drop_mail(session);
-	session_drop_leg(session, SIDE_BACKEND);
+	leave_backend(session);
 	if ((xclient.given & XCLIENT_ADDR) != 0)
 		session->client.ip = xclient.ip;
 	if ((xclient.given & XCLIENT_PORT) != 0)

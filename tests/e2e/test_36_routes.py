@@ -214,6 +214,21 @@ def test_a_worker_that_dies_gives_back_no_places_but_its_own(sinks):
             gate.process.wait_for(lambda: len(gate.workers()) == 2)
 
 
+def test_who_becomes_another_client_needs_no_second_place(sinks):
+    """The server is reached anew behind XCLIENT, in the place that it has."""
+    sink = sinks()
+    with Gate(sink.port, zone(), identity="none",
+              listen={"xclient-from": ["127.0.0.0/8"]},
+              backend_settings=settings(sink, connections=1)
+              ) as gate, gate.plain_client() as client:
+        client.ehlo("proxy.none.example")
+        assert client.command("XCLIENT ADDR=192.0.2.7").code == 220
+        client.ehlo("mx.none.example")
+        refuse_one(gate)
+        client.quit()
+        hold_the_next(gate).quit()
+
+
 def test_a_name_that_moves(sinks):
     """The server is given by name; mail follows the name when the TTL of its
     address is over."""
