@@ -199,6 +199,7 @@ send_xclient(struct backend *backend, const struct backend_identity *identity,
 static void
 keep_banner(struct backend *backend, const struct reply *reply)
 {
+	backend->banner_code = reply->code;
 	buf_reset(&backend->banner);
 	if (!buf_append(&backend->banner, reply->line[0]))
 		buf_reset(&backend->banner);
@@ -248,9 +249,9 @@ static enum backend_news
 on_banner(struct backend *backend, const struct backend_identity *identity,
 	  struct buf *out, const struct reply *reply)
 {
+	keep_banner(backend, reply);
 	if (reply->code != 220)
 		return turn_away(backend, "it greets with a refusal");
-	keep_banner(backend, reply);
 	if (!tells_identity(backend) && !wants_tls(backend))
 		return become_up(backend);
 	if (backend->conf->identity != IDENTITY_XCLIENT && !wants_tls(backend))

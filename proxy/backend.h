@@ -106,9 +106,10 @@ struct backend {
 	struct upstream_target target; /* that it is tried at; id 0: none */
 	struct client client;
 	struct buf in;
-	size_t used;       /* octets of `in` that the last answer borrows */
-	struct ehlo ehlo;  /* of its last reply to EHLO */
-	struct buf banner; /* text of its last 220 */
+	size_t used;      /* octets of `in` that the last answer borrows */
+	struct ehlo ehlo; /* of its last reply to EHLO */
+	unsigned banner_code;
+	struct buf banner; /* text of its last 220, or of what came instead */
 	bool is_secured;
 	const char *tls_version;    /* then; constant */
 	bool has_tls_failed;        /* in its handshake */

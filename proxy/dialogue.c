@@ -293,6 +293,25 @@ lose_identity(struct session *session)
 			"identity");
 }
 
+/* Nobody is there for it; or somebody will not have it, and says so for good:
+ * then it need not come again for days (RFC 5321 3.1). */
+static void
+end_unserved(struct session *session)
+{
+	const struct backend *leg = &session->backend;
+
+	if (session_is_unwelcome(leg) && reply_class(leg->banner_code) == 5 &&
+	    reply_format(&session->out[SIDE_CLIENT], leg->banner_code, "",
+			 buf_span(&leg->banner)))
+		session_close(session);
+	else
+		session_goodbye(session, 421, "4.3.2",
+				is_full(session)
+					? BUSY
+					: "The mail server behind us is not "
+					  "there now, try again later");
+}
+
 void
 dialogue_lost(struct session *session)
 {
@@ -312,12 +331,7 @@ dialogue_lost(struct session *session)
 		else if (session_is_login_lost(session))
 			auth_lost(session);
 		else if (!session_reach_next(session, SIDE_BACKEND))
-			session_goodbye(session, 421, "4.3.2",
-					is_full(session)
-						? BUSY
-						: "The mail server behind us "
-						  "is not there now, try again "
-						  "later");
+			end_unserved(session);
 		return;
 	case PHASE_COMMANDS:
 		if (session_is_distrusted(session)) {

@@ -134,8 +134,8 @@ knows_client(const struct backend *leg)
 
 /* Who is not welcome anywhere must not take down every target for all others.
  */
-static bool
-may_mean_client(const struct backend *leg)
+bool
+session_is_unwelcome(const struct backend *leg)
 {
 	return leg->has_refused && knows_client(leg);
 }
@@ -165,7 +165,7 @@ session_note_lost(struct session *session, enum session_side side)
 	if (!is_in_vain(leg))
 		return;
 	session_count(session, STAT_BACKEND_VAIN, 1);
-	if (!may_mean_client(leg) &&
+	if (!session_is_unwelcome(leg) &&
 	    upstream_failed(upstream, leg->target.id, session_now(session)))
 		log_target(session, leg, EVENT_BACKEND_TARGET_DOWN);
 }

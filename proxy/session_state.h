@@ -232,7 +232,10 @@ void session_reach(struct session *session, enum session_side side,
 bool session_reach_next(struct session *session, enum session_side side);
 /* It is up: its target is. */
 void session_reached(struct session *session, enum session_side side);
-/* It is lost; if in vain, its target is down. Said in the event log. */
+/* It was lost by a refusal, and that may be meant for the client. */
+bool session_is_unwelcome(const struct backend *leg);
+/* It is lost; if in vain, its target is down, unless the client is unwelcome
+ * there. Said in the event log. */
 void session_note_lost(struct session *session, enum session_side side);
 /* Send on a leg whatever its envelope allows. */
 void session_pump(struct session *session, enum session_side side,
