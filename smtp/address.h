@@ -95,9 +95,12 @@ struct from {
  * (one trailing dot is let through), control characters, bad UTF-8, a bare CR
  * or LF, a fold that leaves a blank line, a line over 998 octets, an unbalanced
  * quote or comment, nesting over 16, '<' or '>' in a comment, text behind '>',
- * a missing '@' or domain, white space or comments inside a domain or local
- * part, and, inside an addr-spec, an encoded word, or '@', '<' or '>' in quotes
- * or comments: mail programs are known to read these in different ways.
+ * a missing '@' or domain, white space inside a domain or local part, a comment
+ * inside an addr-spec or between '<' and '>', and, inside an addr-spec, an
+ * encoded word, or '@', '<' or '>' in quotes; and these three in quotes or a
+ * comment where any of those is folded, or beside a group: mail programs are
+ * known to read these in different ways (tests/e2e/test_65_readers.py asks
+ * some).
  */
 enum from_status from_parse(struct span body, struct from *from);
 

@@ -23,9 +23,10 @@ struct reader {
 	struct from *from;
 	bool is_in_group;
 	size_t groups;
-	bool has_too_many; /* distinct domains */
-	/* The comments skipped last hold an '@'. */
-	bool has_address_in_comment;
+	bool has_too_many;    /* distinct domains */
+	bool has_comment;     /* where white space was skipped last */
+	bool has_hidden_mark; /* '@', '<' or '>' in quotes or a comment */
+	bool has_hidden_fold; /* … and a line end */
 };
 
 static uint8_t
@@ -60,6 +61,8 @@ quotable_take(struct reader *reader, uint8_t *c, bool *is_quoted)
 	*c = peek(reader);
 	if (reader->rest.n == 0 || (*is_quoted && (*c == '\r' || *c == '\n')))
 		return false;
+	reader->has_hidden_mark |= *c == '@' || *c == '<' || *c == '>';
+	reader->has_hidden_fold |= *c == '\r';
 	skip(reader, 1);
 	return true;
 }
@@ -78,8 +81,6 @@ comment_skip(struct reader *reader)
 			return false;
 		if (c == '<' || c == '>')
 			return false;
-		if (c == '@')
-			reader->has_address_in_comment = true;
 		if (c == '(' && !is_quoted && ++depth > COMMENT_DEPTH_MAX)
 			return false;
 		if (c == ')' && !is_quoted)
@@ -98,23 +99,28 @@ octet_is_white(uint8_t c)
 static bool
 cfws_skip(struct reader *reader)
 {
-	reader->has_address_in_comment = false;
+	reader->has_comment = false;
 	for (;;) {
-		if (octet_is_white(peek(reader)))
+		if (octet_is_white(peek(reader))) {
 			skip(reader, 1);
-		else if (peek(reader) != '(')
+		} else if (peek(reader) != '(') {
 			return true;
-		else if (!comment_skip(reader))
-			return false;
+		} else {
+			reader->has_comment = true;
+			if (!comment_skip(reader))
+				return false;
+		}
 	}
 }
 
-/* The same inside an addr-spec or angle-addr, where a comment that holds an
- * address is one too many. */
+/* White space inside an addr-spec or angle-addr. A comment there is legal (RFC
+ * 5322 3.4.1 has it as SHOULD NOT), but part of the domain to some. */
 static bool
-inner_cfws_skip(struct reader *reader)
+inner_white_skip(struct reader *reader)
 {
-	return cfws_skip(reader) && !reader->has_address_in_comment;
+	while (octet_is_white(peek(reader)))
+		skip(reader, 1);
+	return peek(reader) != '(';
 }
 
 static bool
@@ -202,7 +208,7 @@ domain_read(struct reader *reader)
 {
 	struct span domain = SPAN_NONE;
 
-	if (!take(reader, '@') || !inner_cfws_skip(reader) ||
+	if (!take(reader, '@') || !inner_white_skip(reader) ||
 	    !chunk_take(reader, &domain) ||
 	    !address_is_domain(without_final_dot(domain)))
 		return false;
@@ -214,8 +220,7 @@ domain_read(struct reader *reader)
 static bool
 addr_spec_read(struct reader *reader, struct span local)
 {
-	if (reader->has_address_in_comment || !local_is_plain(local) ||
-	    !domain_read(reader))
+	if (!local_is_plain(local) || !domain_read(reader))
 		return false;
 	if (reader->from->first.n == 0)
 		reader->from->first =
@@ -229,11 +234,11 @@ static bool
 route_read(struct reader *reader)
 {
 	do {
-		if (!inner_cfws_skip(reader) || !domain_read(reader) ||
-		    !inner_cfws_skip(reader))
+		if (!inner_white_skip(reader) || !domain_read(reader) ||
+		    !inner_white_skip(reader))
 			return false;
 	} while (take(reader, ','));
-	return take(reader, ':') && inner_cfws_skip(reader);
+	return take(reader, ':') && inner_white_skip(reader);
 }
 
 static bool
@@ -241,12 +246,12 @@ angle_addr_read(struct reader *reader)
 {
 	struct span local;
 
-	if (!take(reader, '<') || !inner_cfws_skip(reader))
+	if (!take(reader, '<') || !inner_white_skip(reader))
 		return false;
 	if (peek(reader) == '@' && !route_read(reader))
 		return false;
-	return chunk_take(reader, &local) && cfws_skip(reader) &&
-	       addr_spec_read(reader, local) && inner_cfws_skip(reader) &&
+	return chunk_take(reader, &local) && inner_white_skip(reader) &&
+	       addr_spec_read(reader, local) && inner_white_skip(reader) &&
 	       take(reader, '>');
 }
 
@@ -266,8 +271,8 @@ address_read(struct reader *reader)
 		if (!chunk_take(reader, &chunk) || !cfws_skip(reader))
 			return false;
 	if (peek(reader) == '@') {
-		if (chunks != 1 || !addr_spec_read(reader, chunk) ||
-		    !cfws_skip(reader))
+		if (chunks != 1 || reader->has_comment ||
+		    !addr_spec_read(reader, chunk) || !cfws_skip(reader))
 			return false;
 		has_addr_spec = true;
 	}
@@ -333,13 +338,28 @@ lines_are_clean(struct span body)
 	}
 }
 
+/*
+ * An address in quotes or a comment is text, and many a display name is one.
+ * But quotes and comments end with their line for Python's email package; from
+ * there on it reads text as addresses and addresses as text. And what is in a
+ * group's name is an address for Perl's Mail::Address, what is in a comment
+ * behind a group for postal-mime.
+ */
+static bool
+is_hidden_text_safe(const struct reader *reader)
+{
+	return !reader->has_hidden_mark ||
+	       (!reader->has_hidden_fold && reader->groups == 0);
+}
+
 enum from_status
 from_parse(struct span body, struct from *from)
 {
 	struct reader reader = { .rest = body, .from = from };
 
 	*from = (struct from){ .mailboxes = 0 };
-	if (!lines_are_clean(body) || !address_list_read(&reader))
+	if (!lines_are_clean(body) || !address_list_read(&reader) ||
+	    !is_hidden_text_safe(&reader))
 		return FROM_MALFORMED;
 	if (reader.has_too_many)
 		return FROM_TOO_MANY;

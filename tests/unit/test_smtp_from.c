@@ -147,9 +147,12 @@ static const struct {
 	{ SPAN_LIT("Re: hello <a@a.example>"), BAD, 0, "", "" },
 
 	/* Comments. */
-	{ SPAN_LIT("Pete(A nice \\) chap) <pete(his account)@silly.test(his "
-		   "host)>"),
-	  OK, 1, "silly.test ", "pete(his account)@silly.test" },
+	{ SPAN_LIT("Pete(A nice \\) chap) <pete@silly.test> (his host)"), OK, 1,
+	  "silly.test ", "pete@silly.test" },
+	{ SPAN_LIT("<pete(his account)@silly.test>"), BAD, 0, "", "" },
+	{ SPAN_LIT("<pete@silly.test(his host)>"), BAD, 0, "", "" },
+	{ SPAN_LIT("pete (his account) @silly.test"), BAD, 0, "", "" },
+	{ SPAN_LIT("pete@(his host)silly.test"), BAD, 0, "", "" },
 	{ SPAN_LIT("((((((((((((((((16))))))))))))))))a@a.example"), OK, 1,
 	  "a.example ", "a@a.example" },
 	{ SPAN_LIT("(((((((((((((((((17)))))))))))))))))a@a.example"), BAD, 0,
@@ -172,6 +175,18 @@ static const struct {
 	{ SPAN_LIT("a@a.example )"), BAD, 0, "", "" },
 	{ SPAN_LIT("a@a.example (\\"), BAD, 0, "", "" },
 	{ SPAN_LIT("(only a comment)"), BAD, 0, "", "" },
+
+	/* '@' in quotes or comments, with a fold or a group. */
+	{ SPAN_LIT("\"bob@b.example\r\n \" <a@a.example>"), BAD, 0, "", "" },
+	{ SPAN_LIT("\"Bob\r\n bob@b.example\" <a@a.example>"), BAD, 0, "", "" },
+	{ SPAN_LIT("\"bob@b.example\" \"\r\n \" <a@a.example>"), BAD, 0, "",
+	  "" },
+	{ SPAN_LIT("(\r\n bob@b.example) a@a.example"), BAD, 0, "", "" },
+	{ SPAN_LIT("\"bob@b.example\"\r\n <a@a.example>"), OK, 1, "a.example ",
+	  "a@a.example" },
+	{ SPAN_LIT("\"bob@b.example\" Team: a@a.example;"), BAD, 0, "", "" },
+	{ SPAN_LIT("Team: a@a.example; (bob@b.example)"), BAD, 0, "", "" },
+	{ SPAN_LIT("Team: \"bob@b.example\" <a@a.example>;"), BAD, 0, "", "" },
 
 	/* White space and comments inside names. */
 	{ SPAN_LIT("a @ a.example"), OK, 1, "a.example ", "a @ a.example" },
