@@ -20,7 +20,8 @@ BUILD="gcc make pkg-config libssl-dev libc-ares-dev libpsl-dev
 	libopendkim-dev libspf2-dev liburing-dev libconfuse-dev libidn2-dev
 	libseccomp-dev zlib1g-dev publicsuffix"
 TEST="libcmocka-dev python3 python3-pytest python3-dkim python3-dnspython
-	python3-nacl python3-yaml swaks libnet-ssleay-perl curl openssl mandoc
+	python3-nacl python3-yaml python3-gi gir1.2-gmime-3.0 libmailtools-perl
+	libemail-address-xs-perl swaks libnet-ssleay-perl curl openssl mandoc
 	iproute2 nftables procps strace"
 LINT="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 # Haraka is fetched with npm. Whoever has one may have it from elsewhere, and
