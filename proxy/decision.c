@@ -28,54 +28,67 @@ stricter(enum conf_action a, enum conf_action b)
 	return a > b ? a : b;
 }
 
+/* What is done about the domains that the message is from, as far as they can
+ * be read. */
+static enum conf_action
+wanted_action(const struct conf *conf, const struct conf_route *route,
+	      const struct verdict *verdict)
+{
+	bool does_defer = conf->does_defer && verdict->may_defer;
+
+	if (verdict->result == DMARC_TEMPERROR)
+		return does_defer ? ACTION_DEFER : ACTION_RELAY;
+	if (verdict->override != NULL &&
+	    verdict->disposition == DISPOSITION_NONE)
+		return ACTION_RELAY;
+	return action_for(route, verdict, verdict->disposition);
+}
+
+static void
+set_reply(const struct verdict *verdict, enum conf_action wanted,
+	  struct decision *decision)
+{
+	bool is_spf = verdict->result == DMARC_TEMPERROR &&
+		      verdict->author[verdict->deciding].is_spf_temporary;
+
+	decision->code = 550;
+	decision->enhanced = "5.7.1";
+	if (wanted == ACTION_DEFER) {
+		decision->code = 451;
+		decision->enhanced = is_spf ? "4.7.24" : "4.7.1";
+	}
+}
+
 void
 decision_make(const struct conf *conf, const struct conf_route *route,
 	      const struct verdict *verdict, struct decision *decision)
 {
-	enum conf_action wanted, published;
+	enum conf_action wanted = wanted_action(conf, route, verdict);
+	enum conf_action published =
+		verdict->result == DMARC_TEMPERROR
+			? wanted
+			: action_for(route, verdict,
+				     verdict->policy_disposition);
 
 	*decision = (struct decision){
 		.is_enforced = route->mode == MODE_ENFORCE,
 		.rule = verdict->rule,
-		.code = 550,
-		.enhanced = "5.7.1",
 	};
-	published = action_for(route, verdict, verdict->policy_disposition);
-	if (verdict->outcome == OUTCOME_NA && verdict->authors == 0 &&
-	    verdict->from_fault == FROM_FAULT_NONE) {
-		wanted = published = ACTION_RELAY; /* authenticated */
-	} else if (verdict->from_fault != FROM_FAULT_NONE) {
-		wanted = action_for(route, verdict, verdict->disposition);
-		wanted = stricter(conf->bad_from, wanted);
-		published = stricter(conf->bad_from, published);
-		if (wanted == conf->bad_from)
-			decision->rule = "bad-from";
-	} else if (verdict->result == DMARC_TEMPERROR) {
-		wanted = published = conf->does_defer && verdict->may_defer
-					     ? ACTION_DEFER
-					     : ACTION_RELAY;
-	} else if (verdict->override != NULL) {
-		wanted = verdict->disposition == DISPOSITION_NONE
-				 ? ACTION_RELAY
-				 : action_for(route, verdict,
-					      verdict->disposition);
-	} else {
-		wanted = action_for(route, verdict, verdict->disposition);
-	}
 	/* Whoever owns the zone of an address may break it, at no gain. */
 	if (wanted == ACTION_REJECT && verdict->open_override != NULL) {
 		wanted = ACTION_DEFER;
 		decision->rule = "local override: the client's name cannot be "
 				 "looked up";
 	}
-	if (wanted == ACTION_DEFER) {
-		bool is_spf =
-			verdict->result == DMARC_TEMPERROR &&
-			verdict->author[verdict->deciding].is_spf_temporary;
-
-		decision->code = 451;
-		decision->enhanced = is_spf ? "4.7.24" : "4.7.1";
+	/* A fault of the From field is no way around what the policy of one
+	 * of its domains asks for, nor around waiting for that. */
+	if (verdict->from_fault != FROM_FAULT_NONE) {
+		wanted = stricter(conf->bad_from, wanted);
+		published = stricter(conf->bad_from, published);
+		if (wanted == conf->bad_from)
+			decision->rule = "bad-from";
 	}
+	set_reply(verdict, wanted, decision);
 	decision->action = decision->is_enforced ? wanted : ACTION_RELAY;
 	decision->otherwise = decision->is_enforced ? published : wanted;
 }
@@ -151,7 +164,7 @@ decision_text(const struct decision *decision, const struct verdict *verdict,
 	buf_append(text, SPAN_LIT("DMARC "));
 	buf_append(text, id);
 	buf_append(text, SPAN_LIT(": "));
-	if (verdict->from_fault != FROM_FAULT_NONE &&
+	if (verdict->from_fault != FROM_FAULT_NONE && decision->code == 550 &&
 	    verdict->disposition != DISPOSITION_REJECT)
 		return buf_printf(text,
 				  "message refused, one readable From field is "

@@ -391,8 +391,8 @@ MUTATIONS = (
         (DECISION, "\t\treturn route->on_reject;\n",
          "\t\treturn ACTION_RELAY;\n")),
     bug("temperror-not-deferred", "DNS trouble counts as consent",
-        (DECISION, "\t\twanted = published = conf->does_defer && "
-         "verdict->may_defer\n", "\t\twanted = published = false\n")),
+        (DECISION, "\tbool does_defer = conf->does_defer && "
+         "verdict->may_defer;\n", "\tbool does_defer = false;\n")),
     bug("size-not-minded", "a message over the limit is taken",
         (MAIL, "\t\trefuse(mail, MAIL_TOO_LARGE);\n", "\t\t;\n")),
     bug("dsn-for-helo", "a HELO client's mail can never be diverted",
