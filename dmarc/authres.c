@@ -79,15 +79,30 @@ is_dot_atom(struct span s)
 	return !is_dot;
 }
 
-/* domain-name of RFC 6376 3.5. */
+/* sub-domain of RFC 5321 4.1.2. */
 static bool
-is_domain_name(struct span s)
+is_sub_domain(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!octet_is_alpha(s.p[i]) && !octet_is_digit(s.p[i]) &&
-		    s.p[i] != '-' && s.p[i] != '.')
+		    (s.p[i] != '-' || i == 0 || i + 1 == s.n))
 			return false;
 	return s.n > 0;
+}
+
+/* domain-name of RFC 6376 3.5: of two labels at least. */
+static bool
+is_domain_name(struct span s)
+{
+	size_t n = span_find(s, '.');
+	bool has_dot = n < s.n;
+
+	for (; n < s.n; n = span_find(s, '.')) {
+		if (!is_sub_domain(span_first(s, n)))
+			return false;
+		s = span_after(s, n + 1);
+	}
+	return has_dot && is_sub_domain(s);
 }
 
 static void
@@ -338,23 +353,22 @@ authres_format(const struct verdict *verdict, const struct spf_facts *facts,
 	return !buf->has_overflowed;
 }
 
-/* A comment from its "(" on; false if it does not end. */
+/*
+ * A comment from its "(" on. False if it does not end, or holds what does not
+ * keep every reader inside of it: another comment, a quote, an escape, the end
+ * of a line (for some it is the end of the comment as well) or of the section.
+ */
 static bool
 skip_comment(struct span *s)
 {
-	size_t depth = 0;
+	const struct span doors = SPAN_LIT("(\";\\\r\n");
 
 	do {
-		size_t n = s->n > 0 && s->p[0] == '\\' ? 2 : 1;
-
-		if (s->n < n)
+		*s = span_after(*s, 1);
+		if (s->n == 0 || span_find(doors, s->p[0]) < doors.n)
 			return false;
-		if (s->p[0] == '(')
-			depth++;
-		else if (s->p[0] == ')')
-			depth--;
-		*s = span_after(*s, n);
-	} while (depth > 0);
+	} while (s->p[0] != ')');
+	*s = span_after(*s, 1);
 	return true;
 }
 
