@@ -1,4 +1,3 @@
-#!/usr/bin/perl
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What two parsers of Perl make of From fields, in bulk: Mail::Address, and

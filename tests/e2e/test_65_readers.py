@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the gate judges is what a mail reader shows, or it refuses the message.
 
-Six readers (readers.py) are shown the table of tests/unit/from.cases, and many
-thousand headers that are made up here from its traps. Whenever one of them
+Eight readers (readers.py) are shown the table of tests/unit/from.cases, and
+many thousand headers that are made up here from its traps. Whenever one of them
 shows a domain that is not among those judged, the message must be one that is
 refused. Where it is not, EXCEPTIONS says why."""
 
