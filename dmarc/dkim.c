@@ -6,6 +6,7 @@
 #include "dmarc/dkim.h"
 
 #include "dmarc/dkim_engine.h"
+#include "dmarc/dkim_surplus.h"
 #include "dmarc/domain.h"
 
 #include <assert.h>
@@ -195,6 +196,10 @@ read_signatures(struct dkim_check *check, const struct message *message)
 				    check->arena, &check->signature[at],
 				    &check->candidate[at]);
 		check->candidate[at].at = i;
+		if (check->candidate[at].fate == DKIM_FATE_VERIFIED &&
+		    dkim_leaves_surplus(&field, message))
+			refuse(check, at, DKIM_FATE_IGNORED, DKIM_POLICY,
+			       "leaves a second field of a kind unsigned");
 		apply_caps(check, at, most, &given);
 	}
 }

@@ -9,7 +9,8 @@
  *
  * Never pass: rsa-sha1, RSA keys under 1024 bits, a signature whose body hash
  * or header hash fails or that the engine reports any error for, one without
- * From in h=. Caps, applied before the engine is asked for anything:
+ * From in h=, one that leaves a second Subject or the like unsigned (see
+ * dkim_surplus.h). Caps, applied before the engine is asked for anything:
  * signatures, names in h=, octets of the header that are hashed for all of
  * them, different body hashes (a hostile message costs seconds otherwise);
  * what is over a cap is reported as policy, not verified.

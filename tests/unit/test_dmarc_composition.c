@@ -50,6 +50,9 @@ static const struct dns_row rows[] = {
 
 #define VICTIM "From: <admin@victim.example>\r\n"
 #define ATTACKER "From: <any@attack.example>\r\n"
+#define SIGNED_H(h)                                               \
+	"DKIM-Signature: v=1; a=ed25519-sha256; d=victim.example" \
+	"; s=good; h=" h ";\r\n\tbh=AAAA; b=AAAA\r\n"
 #define SIGNED(d, s)                                           \
 	"DKIM-Signature: v=1; a=ed25519-sha256; d=" d "; s=" s \
 	"; h=from;\r\n\tbh=AAAA; b=AAAA\r\n"
@@ -184,6 +187,26 @@ static const struct attack {
 	  FAULT },
 
 	/* --- with a signature that victim.example has made --- */
+	{ "A15: another Subject, before the signed one", "",
+	  SPAN_LIT("Subject: urgent\r\n" SIGNED_H("From:Subject") VICTIM
+		   "Subject: statement\r\n"),
+	  REJECTED },
+	{ "A15: … where there was one signed, and one more by name", "",
+	  SPAN_LIT("Subject: urgent\r\n" SIGNED_H("From:Subject:subject") VICTIM
+		   "Subject: a\r\nSubject: b\r\n"),
+	  REJECTED },
+	{ "A16: To, Subject and Content-Type of another body", "",
+	  SPAN_LIT(SIGNED_H("From:Sender:To:Subject; l=200") VICTIM
+		   "To: victim@backend.example\r\nTo: any@any.example\r\n"
+		   "Subject: suspended!\r\nSubject: statement\r\n"
+		   "Content-Type: multipart/mixed; boundary=BAD\r\n"
+		   "Content-Type: text/plain\r\n"),
+	  REJECTED },
+	{ "A16: Content-Type alone, which is signed", "",
+	  SPAN_LIT("Content-Type: multipart/mixed; boundary=BAD\r\n" SIGNED_H(
+		  "From:Content-Type; l=200") VICTIM
+		   "Content-Type: text/plain\r\n"),
+	  REJECTED },
 	{ "A17: an account at the victim's, From field by field", "",
 	  SPAN_LIT(SIGNED("victim.example", "good") VICTIM
 		   "From: <attacker@victim.example>\r\n"),
@@ -369,6 +392,39 @@ t3_the_same_without_attack(void **state)
 	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
 }
 
+/* What remains is what the signer has signed so, and answers for: DMARC knows
+ * domains, and DKIM what is in h=. */
+static void
+t4_what_the_signer_answers_for(void **state)
+{
+	static const struct {
+		const char *name;
+		struct span header;
+	} cases[] = {
+		{ "A14: a Subject that he does not sign",
+		  SPAN_LIT("Subject: urgent\r\n" SIGNED_H("From") VICTIM) },
+		{ "A15: several of a field, all of them signed",
+		  SPAN_LIT("Subject: a\r\nSubject: b\r\n" SIGNED_H(
+			  "From:Subject:Subject") VICTIM) },
+		{ "A15: one, where he has signed that there is no other",
+		  SPAN_LIT("Subject: a\r\n" SIGNED_H(
+			  "From:From:Subject:Subject") VICTIM) },
+		{ "A17: two mailboxes of his own domain",
+		  SPAN_LIT(SIGNED_H("From") "From: <attacker@victim.example>, "
+					    "<admin@victim.example>\r\n") },
+	};
+	struct spf_facts spf = { .local = SPAN_LIT("any"),
+				 .domain = SPAN_LIT("attack.example") };
+
+	(void)state;
+	for (size_t i = 0; i < CASES(cases); i++) {
+		evaluate(cases[i].header, &spf);
+		if (verdict.result != DMARC_PASS)
+			fail_msg("%s: %s", cases[i].name,
+				 dmarc_result_name(verdict.result));
+	}
+}
+
 int
 main(void)
 {
@@ -376,6 +432,7 @@ main(void)
 		cmocka_unit_test(t1_no_attack_passes),
 		cmocka_unit_test(t2_refused_senders_would_not_pass),
 		cmocka_unit_test(t3_the_same_without_attack),
+		cmocka_unit_test(t4_what_the_signer_answers_for),
 	};
 
 	return cmocka_run_group_tests_name("composition", tests, set_up,
