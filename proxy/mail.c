@@ -524,7 +524,7 @@ must_strip(const struct mail *mail, const struct field *field,
 {
 	const struct conf *conf = mail->host->conf;
 
-	if (field->is_malformed)
+	if (field->name.n == 0)
 		return false;
 	if (is_field(field, conf->quarantine.header) ||
 	    is_field(field, conf->quarantine.original_header))
@@ -670,6 +670,9 @@ mail_compose(struct mail *mail, enum conf_action action,
 		bool is_ours = own > 0 && mail->head.n == own &&
 			       octet_is_wsp(field.raw.p[0]);
 
+		/* Behind us it may be read by somebody to whom it is one. */
+		if (field.is_malformed)
+			message_field_unfolded(&field);
 		if (is_ours || must_strip(mail, &field, action))
 			mail->stripped[mail->stripped_count++] = field.name;
 		else

@@ -182,6 +182,22 @@ message_field(const struct message *message, size_t i)
 	return field;
 }
 
+void
+message_field_unfolded(struct field *field)
+{
+	struct span raw = field->raw;
+	size_t name = name_length(raw);
+	size_t colon = name;
+
+	while (colon < raw.n && (octet_is_wsp(raw.p[colon]) ||
+				 raw.p[colon] == '\r' || raw.p[colon] == '\n'))
+		colon++;
+	if (name == 0 || colon == raw.n || raw.p[colon] != ':')
+		return;
+	field->name = span_first(raw, name);
+	field->body = without_line_end(span_after(raw, colon + 1));
+}
+
 size_t
 message_find(const struct message *message, struct span name, size_t from)
 {

@@ -80,6 +80,11 @@ void message_end(struct message *message);
 /* The index of field i, counted from 0 in the order of the message. */
 struct field message_field(const struct message *message, size_t i);
 
+/* Give a malformed field the name and body that it has for those who unfold
+ * first and look for the colon then ("From CR LF SP : x", against RFC
+ * 5322 2.2). It stays as it is if it is no field to them either. */
+void message_field_unfolded(struct field *field);
+
 /* The first field of that name from index `from` on; message->fields if none.
  */
 size_t message_find(const struct message *message, struct span name,

@@ -213,7 +213,9 @@ letter_field_name(struct span field)
 {
 	struct span name = span_first(field, span_find(field, ':'));
 
-	return name.n == field.n ? SPAN_NONE : span_trim(name);
+	if (name.n == field.n)
+		return SPAN_NONE;
+	return span_trim(span_first(name, span_find(name, '\r')));
 }
 
 /* All fields of a message, and what stands behind them. */

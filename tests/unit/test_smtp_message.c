@@ -342,6 +342,35 @@ static const struct {
 };
 
 static void
+a_fold_before_the_colon_may_be_overlooked(void **state)
+{
+	static const struct {
+		const char *raw, *name, *body;
+	} fields[] = {
+		{ "From\r\n : x\r\n", "From", " x" },
+		{ "From \r\n\t\r\n :x\r\n y\r\n", "From", "x\r\n y" },
+		{ "From\r\n x: y\r\n", "", "" },
+		{ "From\r\n", "", "" },
+		{ "From\r\n :", "From", "" },
+		{ ": x\r\n", "", "" },
+		{ " From: x\r\n", "", "" },
+		{ "Fr om: x\r\n", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(fields); i++) {
+		struct guard guard = guard_copy(span_cstr(fields[i].raw));
+		struct field field = { .raw = guard.octets,
+				       .is_malformed = true };
+
+		message_field_unfolded(&field);
+		assert_true(span_equal(field.name, span_cstr(fields[i].name)));
+		assert_true(span_equal(field.body, span_cstr(fields[i].body)));
+		guard_free(&guard);
+	}
+}
+
+static void
 folds_are_taken_out(void **state)
 {
 	struct buf buf;
@@ -394,6 +423,7 @@ main(void)
 		cmocka_unit_test(a_line_without_end_is_too_large),
 		cmocka_unit_test(a_header_has_at_most_1000_fields),
 		cmocka_unit_test(fields_are_found_by_name_in_any_case),
+		cmocka_unit_test(a_fold_before_the_colon_may_be_overlooked),
 		cmocka_unit_test(folds_are_taken_out),
 		cmocka_unit_test(the_cost_is_linear),
 	};
