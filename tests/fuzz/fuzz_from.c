@@ -47,7 +47,7 @@ judge(struct span before, struct span header, struct span behind,
 	struct span body;
 
 	if (engine == NULL)
-		engine = dkim_engine_new();
+		engine = dkim_engine_new(DKIM_ENGINE_NATIVE);
 	arena_reset(&arena);
 	answers_init(&answers, &arena, ANSWERS_MAX);
 	message_reset(&message);
