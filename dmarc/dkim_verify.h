@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dkim_verify: what DKIM and ARC do with the header of a message to verify a
- * signature that stands in it (RFC 6376 3.7, 5.4.2).
+ * dkim_verify: the header of a message as a signature in it signs it.
+ *
+ * DKIM and ARC share it. RFC 6376 3.7, 5.4.2.
  */
 #ifndef DMARC_DKIM_VERIFY_H
 #define DMARC_DKIM_VERIFY_H
