@@ -2,19 +2,6 @@
 /* spf_rewrite: an SPF record as libspf2 must see it. */
 #include "dmarc/spf_rewrite.h"
 
-/* Whether the first `bits` bits of two addresses of one family are equal. */
-static bool
-has_prefix(const struct ip *a, const struct ip *b, unsigned bits)
-{
-	unsigned whole = bits / 8, rest = bits % 8;
-	uint8_t mask = (uint8_t)(0xff00 >> rest);
-
-	return a->family == b->family &&
-	       memcmp(a->octets, b->octets, whole) == 0 &&
-	       (rest == 0 ||
-		((a->octets[whole] ^ b->octets[whole]) & mask) == 0);
-}
-
 static struct span
 qualifier_text(enum spf_qualifier qualifier)
 {
@@ -114,9 +101,9 @@ rewrite_term(const struct spf_check *check, const struct spf_term *term,
 		return false;
 	case SPF_MECHANISM_IP4:
 	case SPF_MECHANISM_IP6:
-		if (!has_prefix(&check->client, &term->ip,
-				term->ip.family == IP_V6 ? term->prefix6
-							 : term->prefix4))
+		if (!ip_has_prefix(&check->client, &term->ip,
+				   term->ip.family == IP_V6 ? term->prefix6
+							    : term->prefix4))
 			return true;
 		write_all(term->qualifier, out);
 		return false;

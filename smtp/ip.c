@@ -96,6 +96,18 @@ ip_equal(const struct ip *a, const struct ip *b)
 }
 
 bool
+ip_has_prefix(const struct ip *a, const struct ip *b, unsigned bits)
+{
+	unsigned whole = bits / 8, rest = bits % 8;
+	uint8_t mask = (uint8_t)(0xff00 >> rest);
+
+	return a->family == b->family &&
+	       memcmp(a->octets, b->octets, whole) == 0 &&
+	       (rest == 0 ||
+		((a->octets[whole] ^ b->octets[whole]) & mask) == 0);
+}
+
+bool
 ip_is_loopback(const struct ip *ip)
 {
 	static const uint8_t loopback[V6_OCTETS] = { [15] = 1 };

@@ -38,6 +38,9 @@ struct span ip_format(const struct ip *ip, char text[IP_TEXT_MAX]);
 
 bool ip_equal(const struct ip *a, const struct ip *b);
 
+/* Of one family, and equal in their first `bits` bits. */
+bool ip_has_prefix(const struct ip *a, const struct ip *b, unsigned bits);
+
 /* 127/8 or ::1. */
 bool ip_is_loopback(const struct ip *ip);
 
