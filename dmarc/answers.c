@@ -174,6 +174,18 @@ answers_settle(struct answers *answers, size_t index,
 	answers->open--;
 }
 
+struct span
+answers_keep(struct answers *answers, const struct answer *answer,
+	     struct span made)
+{
+	struct answer *own = find(answers, answer->name, answer->type);
+
+	assert(own == answer);
+	if (own->kept.n == 0)
+		own->kept = arena_copy(answers->arena, made);
+	return own->kept;
+}
+
 void
 answers_give_up(struct answers *answers, const char *error)
 {

@@ -20,8 +20,9 @@
 
 #include "smtp/arena.h"
 
-/* What limits a hostile message: ten SPF terms of ten names each, twenty
- * DKIM keys, eight author domains of eight names each. */
+/* What limits a hostile message: SPF_QUESTIONS_MAX (ten terms of ten names
+ * each, and some that are asked ahead), twenty DKIM keys, eight author domains
+ * of eight names each. */
 #define ANSWERS_MAX 256
 #define ANSWERS_RECORDS_MAX 128
 
@@ -59,6 +60,7 @@ struct answer {
 	const char *error; /* for ANSWER_TEMPERROR, constant: "SERVFAIL" … */
 	size_t records;
 	const struct dns_record *record;
+	struct span kept; /* see answers_keep() */
 };
 
 struct answers {
@@ -92,6 +94,12 @@ bool answers_unsent(struct answers *answers, size_t *index);
  */
 void answers_settle(struct answers *answers, size_t index,
 		    const struct answer *answer);
+
+/* A copy in the arena of what an evaluator has made of this answer; the first
+ * one is kept with it as `kept`, for the evaluator's next run. Empty if it
+ * does not fit. */
+struct span answers_keep(struct answers *answers, const struct answer *answer,
+			 struct span made);
 
 /* Every open question becomes ANSWER_TEMPERROR with this error. */
 void answers_give_up(struct answers *answers, const char *error);
