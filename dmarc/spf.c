@@ -21,12 +21,12 @@
 #define POSTMASTER SPAN_LIT("postmaster")
 #define UNKNOWN SPAN_LIT("unknown")
 
-/* Visible ASCII, as a macro may hold it. */
+/* ASCII from `first` on, as a macro may hold it. */
 static bool
-is_printable(struct span s)
+is_printable(struct span s, uint8_t first)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
+		if (s.p[i] < first || s.p[i] >= 0x7f)
 			return false;
 	return s.n > 0 && s.n <= TEXT_MAX;
 }
@@ -39,16 +39,19 @@ choose_identity(const struct spf_facts *facts, struct arena *scratch,
 	struct span domain = facts->is_null ? facts->helo : facts->domain;
 	struct span local = facts->is_null ? SPAN_NONE : facts->local;
 
-	*check = (struct spf_check){ .client = facts->client };
+	*check = (struct spf_check){ .client = facts->client,
+				     .now_s = facts->now_s };
 	if (!domain_normalise(domain, scratch, &check->domain) ||
 	    domain_labels(check->domain) < 2)
 		return false;
 	if (!domain_normalise(facts->helo, scratch, &check->helo))
-		check->helo = is_printable(facts->helo) ? facts->helo : UNKNOWN;
-	check->gate = is_printable(facts->gate) ? facts->gate : UNKNOWN;
-	check->local = is_printable(local) ? local : POSTMASTER;
-	/* RFC 8616 4; a quoted one with a space is no better */
-	check->is_local_unusable = local.n > 0 && !is_printable(local);
+		check->helo =
+			is_printable(facts->helo, '!') ? facts->helo : UNKNOWN;
+	check->gate = is_printable(facts->gate, '!') ? facts->gate : UNKNOWN;
+	/* A quoted one may have spaces. */
+	check->local = is_printable(local, ' ') ? local : POSTMASTER;
+	/* RFC 8616 4 */
+	check->is_local_unusable = local.n > 0 && !is_printable(local, ' ');
 	return true;
 }
 
@@ -56,9 +59,12 @@ enum spf_found
 spf_find_record(struct span domain, struct answers *answers,
 		struct span *record)
 {
-	const struct answer *answer = answers_ask(answers, domain, DNS_TXT);
+	const struct answer *answer;
 	enum spf_found found = SPF_FOUND_NONE;
 
+	if (domain_labels(domain) < 2) /* RFC 7208 4.3 */
+		return SPF_FOUND_NONE;
+	answer = answers_ask(answers, domain, DNS_TXT);
 	if (answer == NULL)
 		return SPF_FOUND_OPEN;
 	if (answer->status == ANSWER_TEMPERROR)
@@ -93,8 +99,8 @@ settle(struct spf_outcome *outcome, enum spf_result result, const char *reason)
 }
 
 static bool
-check_host(const struct spf_check *check, struct answers *answers,
-	   struct spf_outcome *outcome)
+check_host(const struct spf_check *check, enum spf_engine engine,
+	   struct answers *answers, struct spf_outcome *outcome)
 {
 	enum spf_found found;
 
@@ -113,10 +119,19 @@ check_host(const struct spf_check *check, struct answers *answers,
 	case SPF_FOUND_RECORD:
 		break;
 	}
+	if (outcome->record.n > SPF_OCTETS_MAX)
+		return settle(outcome, SPF_PERMERROR,
+			      "the SPF record is too long");
 	if (!spf_record_is_valid(outcome->record)) /* RFC 7208 4.6 */
 		return settle(outcome, SPF_PERMERROR,
 			      "syntax error in the SPF record");
-	return spf_libspf2(check, outcome->record, answers, outcome);
+	switch (engine) {
+	case SPF_ENGINE_LIBSPF2:
+		return spf_libspf2(check, outcome->record, answers, outcome);
+	case SPF_ENGINE_NATIVE:
+		break;
+	}
+	return spf_native(check, outcome->record, answers, outcome);
 }
 
 bool
@@ -132,7 +147,8 @@ spf_eval(const struct spf_facts *facts, struct answers *answers,
 		return settle(outcome, SPF_NONE, "no client address");
 	arena_init(&scratch, SCRATCH_MAX);
 	if (choose_identity(facts, &scratch, &check))
-		is_settled = check_host(&check, answers, outcome);
+		is_settled =
+			check_host(&check, facts->engine, answers, outcome);
 	else /* RFC 7208 4.3 */
 		is_settled = settle(outcome, SPF_NONE,
 				    "no domain that could have a record");

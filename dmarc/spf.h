@@ -4,18 +4,35 @@
  *
  * Re-run until it settles: a name that is not among the answers is noted as a
  * question and the run ends as pending. This interface is ours; behind it
- * stands an engine (spf_libspf2.c today), chosen by a setting.
+ * stands an engine, chosen by a setting: our own (spf_native.c) or libspf2
+ * (spf_libspf2.c), whose opinions that are not RFC 7208 never decide.
  *
- * The engine's own opinions that are not RFC 7208 never decide: libspf2's
- * "loopback passes" is undone, IPv4-mapped clients are IPv4, explanations are
- * never expanded (CVE-2023-42118), the number of DNS look-ups per message is
- * capped over all includes (RFC 7208 4.6.4).
+ * Whatever the records say, a message costs at most
+ * - 10 terms that cause look-ups, 2 look-ups without a result, 10 names of one
+ *   mx or of the client, over all includes and redirects (RFC 7208 4.6.4);
+ * - SPF_QUESTIONS_MAX questions, of which up to SPF_AHEAD_MAX are asked before
+ *   it is certain that they are needed, to save round trips: these count
+ *   against no limit of RFC 7208 and change no result;
+ * - SPF_OCTETS_MAX octets of records, in sum and counted as often as they are
+ *   read; beyond that it is a permerror. Real ones have a few hundred;
+ * - SPF_EXPANSION_MAX octets of one macro-string (spf_macro.h), for each term.
+ * One run is linear in these. A client is IPv4 or IPv6, never mapped.
  */
 #ifndef DMARC_SPF_H
 #define DMARC_SPF_H
 
 #include "dmarc/answers.h"
 #include "smtp/ip.h"
+
+#define SPF_AHEAD_MAX 32
+#define SPF_QUESTIONS_MAX (SPF_AHEAD_MAX + 1 + 10 * 11 + 11 + 1)
+#define SPF_OCTETS_MAX 32768
+#define SPF_EXPLANATION_MAX 512 /* a longer one is none */
+
+enum spf_engine {
+	SPF_ENGINE_NATIVE,
+	SPF_ENGINE_LIBSPF2, /* makes no explanations */
+};
 
 enum spf_result {
 	SPF_NONE,
@@ -34,13 +51,16 @@ struct spf_facts {
 	struct span domain; /* of MAIL FROM, as written; empty for null */
 	bool is_null;       /* MAIL FROM:<>: postmaster@helo (RFC 7208 2.4) */
 	struct span gate;   /* our host name, for %{r} */
+	uint64_t now_s;     /* for %{t} */
+	enum spf_engine engine;
 };
 
 struct spf_outcome {
 	enum spf_result result;
 	struct span domain;      /* normalised: what was checked */
 	const char *reason;      /* constant, for people */
-	struct span explanation; /* what exp= gave; empty if none */
+	struct span explanation; /* of the domain's owner: what exp= gave,
+				  * visible ASCII and spaces; empty if none */
 	bool is_all_fail;        /* decided by "-all" */
 	struct span record;      /* the domain's SPF record; empty if none */
 };

@@ -18,10 +18,11 @@
 
 struct spf_check {
 	struct ip client;
-	struct span domain;     /* normalised, of two labels at least */
-	struct span local;      /* printable ASCII */
-	struct span helo;       /* printable ASCII */
-	struct span gate;       /* printable ASCII */
+	struct span domain; /* normalised, of two labels at least */
+	struct span local;  /* visible ASCII and spaces */
+	struct span helo;   /* printable ASCII */
+	struct span gate;   /* printable ASCII */
+	uint64_t now_s;
 	bool is_local_unusable; /* terms with %{l} or %{s} match nothing */
 };
 
@@ -37,7 +38,9 @@ enum spf_found spf_find_record(struct span domain, struct answers *answers,
 			       struct span *record);
 
 /* Result, reason, explanation and is_all_fail of *outcome for a valid SPF
- * record. False if it noted questions. */
+ * record. False if it noted questions, or waits for some. */
+bool spf_native(const struct spf_check *check, struct span record,
+		struct answers *answers, struct spf_outcome *outcome);
 bool spf_libspf2(const struct spf_check *check, struct span record,
 		 struct answers *answers, struct spf_outcome *outcome);
 

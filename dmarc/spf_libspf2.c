@@ -485,6 +485,12 @@ set_request(struct engine *engine, SPF_request_t *request)
 	return is_set && request->cur_dom != NULL;
 }
 
+static bool
+has_space(struct span text)
+{
+	return span_find(text, ' ') < text.n;
+}
+
 /* The two steps of SPF_request_query_mailfrom(), for a record in hand and
  * without its free ride for loopback addresses. */
 static bool
@@ -517,7 +523,8 @@ bool
 spf_libspf2(const struct spf_check *check, struct span record,
 	    struct answers *answers, struct spf_outcome *outcome)
 {
-	struct engine engine = { .check = check, .answers = answers };
+	struct spf_check guarded = *check;
+	struct engine engine = { .check = &guarded, .answers = answers };
 	SPF_dns_server_t dns = {
 		.lookup = lookup,
 		.get_spf = get_record,
@@ -529,6 +536,8 @@ spf_libspf2(const struct spf_check *check, struct span record,
 	SPF_request_t *request;
 	bool is_settled;
 
+	/* It cannot take a sender with a space. */
+	guarded.is_local_unusable |= has_space(check->local);
 	silence();
 	server = SPF_server_new_dns(&dns, 0);
 	request = server == NULL ? NULL : SPF_request_new(server);

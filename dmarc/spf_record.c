@@ -2,6 +2,8 @@
 /* spf_record: the terms of one SPF record, by the grammar of RFC 7208 12. */
 #include "dmarc/spf_record.h"
 
+#include "dmarc/spf_macro.h"
+
 #define PREFIX4_MAX 32
 #define PREFIX6_MAX 128
 #define PREFIX_DIGITS_MAX 3
@@ -63,81 +65,22 @@ is_alnum(uint8_t c)
 	return octet_is_alpha(c) || octet_is_digit(c);
 }
 
-/* RFC 7208 7.1: macro-letter. c, r and t are for explanations only (7.2). */
-static bool
-is_letter(uint8_t c, bool is_explanation)
-{
-	switch (octet_lower(c)) {
-	case 's':
-	case 'l':
-	case 'o':
-	case 'd':
-	case 'i':
-	case 'p':
-	case 'h':
-	case 'v':
-		return true;
-	case 'c':
-	case 'r':
-	case 't':
-		return is_explanation;
-	default:
-		return false;
-	}
-}
-
-static bool
-is_delimiter(uint8_t c)
-{
-	return span_find(SPAN_LIT(".-+,/_="), c) < sizeof(".-+,/_=") - 1;
-}
-
-/* Octets of the macro-expand that s starts with, 0 if it is none (RFC 7208
- * 7.1). s starts with "%". */
-static size_t
-macro_length(struct span s, bool is_explanation, bool *has_sender)
-{
-	bool has_digit = false, is_nonzero = false;
-	size_t i = 3;
-
-	if (s.n >= 2 && (s.p[1] == '%' || s.p[1] == '_' || s.p[1] == '-'))
-		return 2;
-	if (s.n < 4 || s.p[1] != '{' || !is_letter(s.p[2], is_explanation))
-		return 0;
-	*has_sender |= octet_lower(s.p[2]) == 's' || octet_lower(s.p[2]) == 'l';
-	for (; i < s.n && octet_is_digit(s.p[i]); i++) {
-		has_digit = true;
-		is_nonzero |= s.p[i] != '0';
-	}
-	if (has_digit && !is_nonzero)
-		return 0;
-	if (i < s.n && octet_lower(s.p[i]) == 'r')
-		i++;
-	while (i < s.n && is_delimiter(s.p[i]))
-		i++;
-	return i < s.n && s.p[i] == '}' ? i + 1 : 0;
-}
-
 /* RFC 7208 7.1: *( macro-expand / macro-literal ). *literal is what stands
  * behind the last macro-expand. */
 static bool
 is_macro_string(struct span s, bool is_explanation, bool *has_sender,
 		struct span *literal)
 {
-	size_t length;
+	struct spf_piece piece;
 
-	*literal = s;
+	*literal = SPAN_NONE;
 	while (s.n > 0) {
-		length = 1;
-		if (s.p[0] == '%')
-			length = macro_length(s, is_explanation, has_sender);
-		else if (s.p[0] <= ' ' || s.p[0] >= 0x7f)
+		bool is_expand = s.p[0] == '%';
+
+		if (!spf_piece_next(&s, is_explanation, &piece))
 			return false;
-		if (length == 0)
-			return false;
-		if (s.p[0] == '%')
-			*literal = span_after(s, length);
-		s = span_after(s, length);
+		*literal = is_expand ? SPAN_NONE : piece.literal;
+		*has_sender |= piece.letter == 's' || piece.letter == 'l';
 	}
 	return true;
 }

@@ -190,8 +190,9 @@ struct conf {
 	uint64_t body_memory; /* octets of a body kept in memory, per mail */
 	uint64_t body_disk;   /* octets of bodies in files, per worker */
 	struct span body_directory;
-	bool is_normalising;     /* line-endings */
-	uint64_t eval_us_max;    /* from the end of data */
+	bool is_normalising;  /* line-endings */
+	uint64_t eval_us_max; /* from the end of data */
+	enum spf_engine spf_engine;
 	uint64_t data_us_max;    /* for one message's upload */
 	uint64_t block_us_max;   /* silence of the client within a message */
 	unsigned data_rate_min;  /* octets of a message per second; 0: any */

@@ -48,6 +48,7 @@ enum conf_section {
 	X(RECEIVED, "", "", false)                                            \
 	X(CHUNKING, "", "", false)                                            \
 	X(LINE_ENDINGS, "", "", false)                                        \
+	X(SPF_ENGINE, "", "", false)                                          \
 	X(REJECT_MODE, "", "", false)                                         \
 	X(TEMPERROR, "", "", false)                                           \
 	X(SPOOL_FULL, "", "", false)                                          \

@@ -43,6 +43,8 @@ WORDS(RECEIVED, { "auto", RECEIVED_AUTO }, { "on", RECEIVED_ON },
 WORDS(CHUNKING, { "as-client", CHUNKING_AS_CLIENT },
       { "always", CHUNKING_ALWAYS }, { "never", CHUNKING_NEVER })
 WORDS(LINE_ENDINGS, { "reject", false }, { "normalise", true })
+WORDS(SPF_ENGINE, { "native", SPF_ENGINE_NATIVE },
+      { "libspf2", SPF_ENGINE_LIBSPF2 })
 WORDS(REJECT_MODE, { "policy", false }, { "evidence", true })
 WORDS(TEMPERROR, { "accept", false }, { "defer", true })
 WORDS(SPOOL_FULL, { "accept", false }, { "defer", true })
@@ -72,6 +74,7 @@ static const struct {
 	CHOICE(RECEIVED),
 	CHOICE(CHUNKING),
 	CHOICE(LINE_ENDINGS), CHOICE(REJECT_MODE), CHOICE(TEMPERROR),
+	CHOICE(SPF_ENGINE),
 	CHOICE(SPOOL_FULL),
 	CHOICE(DISCOVERY), CHOICE(DISPOSITION), CHOICE(FORCED_POLICY),
 	CHOICE(DKIM_ENGINE), CHOICE(DKIM_LENGTH),
@@ -174,6 +177,7 @@ conf_type_size(enum conf_type type)
 	case CONF_TLS_VERSION:
 	case CONF_CHUNKING:
 	case CONF_DISCOVERY:
+	case CONF_SPF_ENGINE:
 	case CONF_DISPOSITION:
 	case CONF_FORCED_POLICY:
 	case CONF_DKIM_ENGINE:

@@ -141,6 +141,12 @@ percentile_of(struct span id)
 	return hash % 100;
 }
 
+static uint64_t
+wall_s(const struct mail *mail)
+{
+	return mail->host->wall_us(mail->host->clock) / 1000000;
+}
+
 bool
 mail_begin(struct mail *mail, const struct command *command, unsigned offered,
 	   const struct ip *client, struct span helo, bool is_authenticated,
@@ -168,6 +174,8 @@ mail_begin(struct mail *mail, const struct command *command, unsigned offered,
 					     command->path.domain),
 			.is_null = command->path.is_null,
 			.gate = mail->host->conf->hostname,
+			.now_s = wall_s(mail),
+			.engine = mail->host->conf->spf_engine,
 		},
 		.is_authenticated = is_authenticated,
 		.percentile = percentile_of(buf_span(&mail->id)),
@@ -363,9 +371,8 @@ end_header(struct mail *mail)
 	}
 	if (mail->facts.is_authenticated)
 		return;
-	mail->dkim = dkim_check_new(mail->host->dkim, &mail->arena,
-				    mail->host->wall_us(mail->host->clock) /
-					    1000000);
+	mail->dkim =
+		dkim_check_new(mail->host->dkim, &mail->arena, wall_s(mail));
 	mail->facts.dkim = mail->dkim;
 	if (mail->dkim == NULL ||
 	    !dkim_check_header(mail->dkim, &mail->message))

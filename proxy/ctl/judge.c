@@ -148,6 +148,8 @@ prepare(struct judge *judge)
 	if (judge->engine != NULL)
 		dkim_engine_distrust_length(judge->engine,
 					    conf->distrusts_length);
+	judge->spf.engine = conf->spf_engine;
+	judge->spf.now_s = judge->now_s;
 	judge->facts = (struct eval_facts){
 		.stage = EVAL_END,
 		.settings = judge->rules,

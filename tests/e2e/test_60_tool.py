@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e import senders
 from tests.e2e.gate import DMARCGATECTL
+from tests.e2e.parts import txt
 from tests.e2e.process import ROOT, Process, free_port, scratch
 from tests.e2e.smtp import Client, proxy_v1, proxy_v2
 
@@ -706,6 +707,26 @@ def test_eval_explains_itself(zone_file, write):
                   "reject", "dmarc=fail, disposition reject, decided by RFC "
                   "9989", "The gate would reject this message."):
         assert words in text
+
+
+def test_eval_says_what_the_domain_explains(write):
+    """exp= of RFC 7208 6.2, by our own engine; libspf2 must not expand it."""
+    zone = write((txt("s.example", "v=spf1 -all exp=why.%{d}")
+                  + txt("why.s.example", "%{i} is not ours, see %{L}"))
+                 .encode(), "zone")
+    words = ["--zone", zone, "--ip", "192.0.2.66", "--helo", "x.example",
+             "--mail-from", "a+b@s.example",
+             write(senders.message("alice@s.example"))]
+    explanation = "192.0.2.66 is not ours, see a%2Bb"
+    verdict = json.loads(run("eval", "--json", *words))
+    assert verdict["spf"]["result"] == "fail"
+    assert verdict["spf"]["reason"] == "matched -all"
+    assert verdict["spf"]["explanation"] == explanation
+    assert f'The domain explains: "{explanation}"' in run("eval", *words)
+    conf = write(b"spf-engine = libspf2\n", "proxy.conf")
+    verdict = json.loads(run("eval", "--json", "-c", conf, *words))
+    assert verdict["spf"]["result"] == "fail"
+    assert verdict["spf"]["explanation"] is None
 
 
 def test_eval_asks_a_name_server(nsd, write):

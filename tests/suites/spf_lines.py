@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Write the openspf.org suite for RFC 7208 as lines that C reads easily.
 
-    spf_lines.py rfc7208-tests.yml
+    spf_lines.py rfc7208-tests.yml [DIR]
 
+With DIR each test is written there, behind its zone, into a file of its own.
 Fields stand between tabs; octets that are not visible ASCII, and "%", are
 written as %XX. A scenario is its zone, then its tests:
 
@@ -11,9 +12,12 @@ written as %XX. A scenario is its zone, then its tests:
     NAME TYPE VALUE             TYPE is A AAAA MX PTR TXT, VALUE as a test's
                                 table of DNS rows has it
     NAME DEAD                   what its rows do not answer never is
-    test ID HELO HOST MAILFROM RESULT[,RESULT]...
+    test ID HELO HOST MAILFROM RESULT[,RESULT]... EXPLANATION
+                                EXPLANATION is "=" and the text, nothing
+                                behind it for none; or "-": it does not say
 """
 
+import pathlib
 import sys
 
 import yaml
@@ -62,27 +66,42 @@ def chase(zone, name, depth=8):
     return records
 
 
-def write_scenario(scenario):
-    print("zone")
+def explanation_of(test):
+    explanation = test.get("explanation")
+    if explanation is None:
+        return "-"
+    return "=" + ("" if explanation == "DEFAULT" else explanation)
+
+
+def zone_lines(scenario):
     zone = {str(name).lower(): records
             for name, records in scenario["zonedata"].items()}
-    for name in zone:
-        for rtype, value in rows_of(chase(zone, name)):
-            print("\t".join((escaped(name), rtype, escaped(value))))
-    for name, test in scenario["tests"].items():
-        results = test["result"]
-        if not isinstance(results, list):
-            results = [results]
-        print("\t".join(("test", name, escaped(test.get("helo") or ""),
-                         str(test["host"]),
-                         escaped(test.get("mailfrom") or ""),
-                         ",".join(results))))
+    return ["\t".join((escaped(name), rtype, escaped(value))) for name in zone
+            for rtype, value in rows_of(chase(zone, name))]
+
+
+def test_line(name, test):
+    results = test["result"]
+    if not isinstance(results, list):
+        results = [results]
+    return "\t".join(("test", name, escaped(test.get("helo") or ""),
+                      str(test["host"]), escaped(test.get("mailfrom") or ""),
+                      ",".join(results), escaped(explanation_of(test))))
 
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as suite:
-        for scenario in yaml.safe_load_all(suite):
-            write_scenario(scenario)
+        scenarios = list(yaml.safe_load_all(suite))
+    for scenario in scenarios:
+        zone = zone_lines(scenario)
+        tests = {name: test_line(name, test)
+                 for name, test in scenario["tests"].items()}
+        if len(sys.argv) < 3:
+            print("\n".join(["zone", *zone, *tests.values()]))
+            continue
+        for name, line in tests.items():
+            path = pathlib.Path(sys.argv[2]) / name
+            path.write_text("\n".join([*zone, line, ""]), encoding="ascii")
 
 
 if __name__ == "__main__":

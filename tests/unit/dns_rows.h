@@ -80,6 +80,7 @@ dns_rows_find(const struct dns_row *row, struct span name, enum dns_type type,
 		if (row->value == NULL) {
 			found->answer.status = ANSWER_TEMPERROR;
 			found->answer.error = "SERVFAIL";
+			found->answer.records = 0;
 			return;
 		}
 		dns_rows_add(found, row);

@@ -58,6 +58,7 @@ test_01_defaults(void **state)
 	assert_int_equal(conf->bad_from, ACTION_REJECT);
 	assert_int_equal(conf->authserv_id_count, 1);
 	assert_true(span_equal(conf->authserv_ids[0], conf->hostname));
+	assert_int_equal(conf->spf_engine, SPF_ENGINE_NATIVE);
 	assert_int_equal(conf->quarantine.action, ACTION_TAG);
 	assert_span(conf->quarantine.header, "X-DMARC-Quarantine");
 	assert_span(conf->quarantine.subject, "[DMARC quarantine] ");
@@ -87,7 +88,7 @@ test_02_a_whole_file(void **state)
 		"hostname = 'mx1.example.com' // another\n"
 		"workers = 3 /* and\n a third */ message-size = 10k\n"
 		"eval-timeout = 300ms  data-time = 400  drain-timeout = 1h\n"
-		"line-endings = normalise\n"
+		"line-endings = normalise  spf-engine = libspf2\n"
 		"listen \"[2001:db8:0::1]:25\" {\n"
 		"  proxy-from = { \"192.0.2.0/24\", # one\n"
 		"                 2001:db8::/32, }\n"
@@ -113,6 +114,7 @@ test_02_a_whole_file(void **state)
 	assert_span(conf->hostname, "mx1.example.com");
 	assert_int_equal(conf->workers, 3);
 	assert_true(conf->is_normalising);
+	assert_int_equal(conf->spf_engine, SPF_ENGINE_LIBSPF2);
 	assert_int_equal(conf->eval_us_max, 300000);
 	assert_int_equal(conf->data_us_max, 400000000);
 	assert_int_equal(conf->drain_us_max, UINT64_C(3600000000));
