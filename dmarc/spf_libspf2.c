@@ -14,8 +14,8 @@
  * A question that is open ends the run: everything later in it is answered
  * TRY_AGAIN without being noted, for it might never be asked.
  */
-#include "dmarc/domain.h"
 #include "dmarc/spf_engine.h"
+#include "dmarc/spf_macro.h"
 #include "dmarc/spf_rewrite.h"
 
 #include <netinet/in.h>
@@ -115,32 +115,15 @@ compile(struct engine *engine, SPF_server_t *server, SPF_response_t *response,
 	return compiled;
 }
 
-/* RFC 7208 7.3, 4.3: the expanded name for the DNS, in lower case; labels are
- * dropped from the left of one over 253 octets. Empty if it is none; then
- * nothing is there (4.8). *is_marked: it had our dot at its end. */
+/* The name for DNS; empty if it is none, and then nothing is there (RFC 7208
+ * 4.8). *is_marked: it had our dot at its end. */
 static struct span
 target_name(struct engine *engine, const char *text, bool *is_marked)
 {
 	struct span name = span_cstr(text);
-	size_t label = 0;
-	uint8_t *octets;
 
 	*is_marked = name.n > 0 && name.p[name.n - 1] == '.';
-	name.n -= *is_marked;
-	while (name.n > DOMAIN_MAX)
-		name = domain_parent(name);
-	octets = arena_alloc(&engine->scratch, name.n + 1);
-	if (octets == NULL || name.n == 0)
-		return SPAN_NONE;
-	for (size_t i = 0; i < name.n; i++) {
-		label = name.p[i] == '.' ? 0 : label + 1;
-		if (label > DOMAIN_LABEL_MAX || name.p[i] < ' ' ||
-		    name.p[i] >= 0x7f || name.p[i] == '\\' ||
-		    (label == 0 && (i == 0 || name.p[i - 1] == '.')))
-			return SPAN_NONE;
-		octets[i] = octet_lower(name.p[i]);
-	}
-	return label == 0 ? SPAN_NONE : span_make(octets, name.n);
+	return spf_target_name(name, &engine->scratch);
 }
 
 /* libspf2's get_spf: the record of an include or a redirect. */
