@@ -10,6 +10,12 @@
 #define NAME_MAX_OCTETS 255 /* on the wire, RFC 1035 2.3.4 */
 #define LABEL_MAX 63
 #define CHAIN_MAX 16 /* CNAMEs followed */
+/* A pointer stands behind at least one label, or it was of no use; a name has
+ * no more labels than this. */
+#define POINTERS_MAX 127
+/* Of the answer section, which is read anew for each name of a chain: what is
+ * asked for, the CNAMEs, and a signature of each. */
+#define ANSWER_SECTION_MAX (2 * (ANSWERS_RECORDS_MAX + CHAIN_MAX))
 #define TTL_MAX 0x7fffffffu
 
 #define FLAG_QR 0x8000u
@@ -100,7 +106,8 @@ get_label(struct cursor *cursor, size_t length, struct name *name)
 /*
  * A name, compressed or not; the cursor then stands behind it. RFC 1035
  * 4.1.4: a pointer leads to a prior occurrence; we hold it to that literally,
- * each one lower than the place the one before led to, so it ends.
+ * each one lower than the place the one before led to, so it ends. It ends
+ * soon, too: 16 KB of pointers to pointers are no name.
  */
 static void
 get_name(struct cursor *cursor, struct name *name)
@@ -108,7 +115,7 @@ get_name(struct cursor *cursor, struct name *name)
 	struct cursor place = *cursor;
 	size_t lowest = cursor->at;
 	size_t octets = 1; /* the root's */
-	bool has_jumped = false;
+	size_t pointers = 0;
 
 	name->n = 0;
 	name->is_odd = false;
@@ -121,10 +128,10 @@ get_name(struct cursor *cursor, struct name *name)
 			size_t target =
 				(length & 0x3fu) << 8 | get_octet(&place);
 
-			if (!has_jumped)
+			if (pointers++ == 0)
 				cursor->at = place.at;
-			has_jumped = true;
-			place.is_bad |= target >= lowest;
+			place.is_bad |= target >= lowest ||
+					pointers > POINTERS_MAX;
 			if (place.is_bad)
 				break;
 			place.at = lowest = target;
@@ -136,7 +143,7 @@ get_name(struct cursor *cursor, struct name *name)
 			break;
 		get_label(&place, length, name);
 	}
-	if (!has_jumped)
+	if (pointers == 0)
 		cursor->at = place.at;
 	cursor->is_bad |= place.is_bad;
 }
@@ -502,6 +509,8 @@ dnspacket_read(struct span packet, struct span name, enum dns_type type,
 		fail(answer, error);
 	else if ((message.flags & FLAG_TC) != 0)
 		fail(answer, "truncated");
+	else if (message.answers > ANSWER_SECTION_MAX)
+		fail(answer, "too many records");
 	else
 		settle(&message, name, type, arena, answer);
 }

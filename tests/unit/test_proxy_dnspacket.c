@@ -505,6 +505,84 @@ a_large_packet_of_pointers_ends_soon(void **state)
 	buf_fini(&packet);
 }
 
+/* A record whose owner is that of the question, behind so many pointers. */
+static void
+add_behind_pointers(struct buf *packet, unsigned pointers)
+{
+	unsigned at = 12;
+
+	dns_u16(packet, 0xc00c); /* data of a record that nobody asked for */
+	dns_u16(packet, 99);
+	dns_u16(packet, 1);
+	dns_u32(packet, 1);
+	dns_u16(packet, 2 * (pointers - 1));
+	for (unsigned i = 1; i < pointers; i++) {
+		unsigned here = (unsigned)packet->n;
+
+		dns_u16(packet, 0xc000 | at);
+		at = here;
+	}
+	dns_count(packet, DNS_ANSWER);
+	dns_u16(packet, 0xc000 | at);
+	dns_u16(packet, DNS_A);
+	dns_u16(packet, 1);
+	dns_u32(packet, 60);
+	dns_u16(packet, 4);
+	buf_append(packet, SPAN_LIT("\xc0\x00\x02\x01"));
+	dns_count(packet, DNS_ANSWER);
+}
+
+/* Each of them leads backwards; all the same, thousands for each of thousands
+ * of names took seconds. */
+static void
+a_name_has_no_more_pointers_than_labels(void **state)
+{
+	static const unsigned pointers[] = { 1, 2, 127, 128, 8000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
+		struct answer answer;
+		struct arena arena;
+		struct buf packet;
+
+		buf_init(&packet, 65535);
+		arena_init(&arena, 1 << 20);
+		begin(&packet, DNS_A, 0);
+		add_behind_pointers(&packet, pointers[i]);
+		read_packet(buf_span(&packet), DNS_A, &arena, &answer);
+		assert_int_equal(answer.status, pointers[i] <= 127
+							? ANSWER_OK
+							: ANSWER_TEMPERROR);
+		arena_fini(&arena);
+		buf_fini(&packet);
+	}
+}
+
+/* What is not asked for is passed over, but not any number of it: each name of
+ * a chain goes through all of them. */
+static void
+an_answer_section_is_bounded(void **state)
+{
+	(void)state;
+	for (unsigned others = 287; others <= 288; others++) {
+		struct answer answer;
+		struct arena arena;
+		struct buf packet;
+
+		buf_init(&packet, 65535);
+		arena_init(&arena, 1 << 20);
+		begin(&packet, DNS_A, 0);
+		for (unsigned i = 0; i < others; i++)
+			dns_txt(&packet, "other.example.com", 60, "x");
+		dns_a(&packet, ASKED, 60, "\xc0\x00\x02\x01");
+		read_packet(buf_span(&packet), DNS_A, &arena, &answer);
+		assert_int_equal(answer.status,
+				 others == 287 ? ANSWER_OK : ANSWER_TEMPERROR);
+		arena_fini(&arena);
+		buf_fini(&packet);
+	}
+}
+
 int
 main(void)
 {
@@ -513,6 +591,8 @@ main(void)
 		cmocka_unit_test(a_packet_cut_anywhere_is_malformed),
 		cmocka_unit_test(hostile_packets_do_no_harm),
 		cmocka_unit_test(a_large_packet_of_pointers_ends_soon),
+		cmocka_unit_test(a_name_has_no_more_pointers_than_labels),
+		cmocka_unit_test(an_answer_section_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
