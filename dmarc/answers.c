@@ -154,6 +154,7 @@ answers_settle(struct answers *answers, size_t index,
 	assert((answer->status == ANSWER_OK) == (answer->records > 0));
 
 	open->is_cached = answer->is_cached;
+	open->is_authentic = answer->is_authentic;
 	open->ttl_s = answer->ttl_s;
 	open->ms = answer->ms;
 	if (answer->records > ANSWERS_RECORDS_MAX) {

@@ -53,8 +53,9 @@ struct answer {
 	struct span name;
 	enum dns_type type;
 	enum answer_status status;
-	bool is_sent;   /* somebody is looking */
-	bool is_cached; /* came from a cache or a zone file */
+	bool is_sent;      /* somebody is looking */
+	bool is_cached;    /* came from a cache or a zone file */
+	bool is_authentic; /* the resolver vouches for it: AD, RFC 4035 3.2.3 */
 	uint32_t ttl_s;
 	float ms;          /* how long it took */
 	const char *error; /* for ANSWER_TEMPERROR, constant: "SERVFAIL" … */

@@ -247,6 +247,12 @@ struct conf {
 	uint64_t dns_us_max;   /* per query and try */
 	unsigned dns_tries;
 	uint64_t dns_cache_octets;
+	uint64_t dns_ttl_us_min; /* how long answers are kept */
+	uint64_t dns_ttl_us_max;
+	uint64_t dns_negative_us_max;
+	uint64_t dns_failure_us;
+	unsigned dns_questions_max; /* per mail */
+	bool trusts_ad;
 
 	/* spool { } and spool-full */
 	struct span spool_directory;

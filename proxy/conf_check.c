@@ -389,6 +389,23 @@ check_times(const struct check *check)
 		     "faster than a megabyte per second");
 }
 
+static void
+check_resolver(const struct check *check)
+{
+	const struct conf *conf = check->conf;
+	bool is_far = false;
+
+	if (conf->dns_ttl_us_min > conf->dns_ttl_us_max)
+		warn(check, SECTION_RESOLVER, "ttl-min",
+		     "more than ttl-max, which bounds it");
+	for (size_t i = 0; i < conf->resolver_count; i++)
+		is_far |= !ip_is_loopback(&conf->resolvers[i].ip);
+	if (conf->trusts_ad && is_far)
+		warn(check, SECTION_RESOLVER, "trust-ad",
+		     "one of the servers is not on this host: who stands in "
+		     "between can say that an answer was validated");
+}
+
 static bool
 is_above(unsigned limit, unsigned other)
 {
@@ -448,5 +465,6 @@ conf_check(const struct conf *conf, const struct conf_places *places,
 		return;
 	check_gate(&check);
 	check_times(&check);
+	check_resolver(&check);
 	check_limits(&check);
 }

@@ -161,7 +161,7 @@ dnscache_put(struct dnscache *cache, const struct dns_key *key,
 		drop(cache, entry);
 	if (octets > cache->octets_max)
 		return;
-	while (cache->octets > cache->octets_max - octets)
+	for (; cache->octets > cache->octets_max - octets; cache->evicted++)
 		drop(cache, cache->oldest);
 	entry = make(key, answer, octets);
 	if (entry == NULL)

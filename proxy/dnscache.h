@@ -28,6 +28,7 @@ struct dnscache {
 	size_t octets;
 	size_t octets_max;
 	size_t count;
+	uint64_t evicted; /* entries that went before their time */
 };
 
 void dnscache_init(struct dnscache *cache, size_t octets_max);

@@ -22,6 +22,7 @@
 #define FLAG_OPCODE 0x7800u
 #define FLAG_AA 0x0400u
 #define FLAG_TC 0x0200u
+#define FLAG_AD 0x0020u
 
 enum {
 	TYPE_NS = 2,
@@ -130,8 +131,8 @@ get_name(struct cursor *cursor, struct name *name)
 
 			if (pointers++ == 0)
 				cursor->at = place.at;
-			place.is_bad |= target >= lowest ||
-					pointers > POINTERS_MAX;
+			place.is_bad |=
+				target >= lowest || pointers > POINTERS_MAX;
 			if (place.is_bad)
 				break;
 			place.at = lowest = target;
@@ -210,6 +211,7 @@ fail(struct answer *answer, const char *error)
 {
 	answer->status = ANSWER_TEMPERROR;
 	answer->error = error;
+	answer->is_authentic = false;
 	answer->ttl_s = 0;
 	answer->records = 0;
 	answer->record = NULL;
@@ -349,35 +351,36 @@ collect(const struct message *message, struct span name, enum dns_type type,
 	answer->record = n > 0 ? list : NULL;
 }
 
-/* What the authority section says about how long nothing is nothing, and
- * whether it points to other servers instead. */
+/* What the authority section says. */
+struct authority {
+	bool has_soa, has_ns;
+	uint32_t ttl_s; /* how long nothing is nothing; 0 without a SOA */
+};
+
 static bool
-scan_authority(const struct message *message, uint32_t *ttl_s,
-	       bool *is_referral)
+scan_authority(const struct message *message, struct authority *authority)
 {
 	struct cursor cursor = message->answer;
 	struct record record;
-	bool has_soa = false, has_ns = false;
 
-	*ttl_s = 0;
+	*authority = (struct authority){ .ttl_s = 0 };
 	for (unsigned i = 0; i < message->answers + message->authorities; i++) {
 		if (!get_record(&cursor, &record))
 			return false;
 		if (i < message->answers || record.class != CLASS_IN)
 			continue;
-		has_ns |= record.type == TYPE_NS;
-		if (record.type != TYPE_SOA || has_soa)
+		authority->has_ns |= record.type == TYPE_NS;
+		if (record.type != TYPE_SOA || authority->has_soa)
 			continue;
 		/* Two names and five numbers, MINIMUM the last. */
 		if (record.end - record.data.at < 2 + 20)
 			return false;
 		record.data.at = record.end - 4;
-		*ttl_s = get_u32(&record.data);
-		if (record.ttl_s < *ttl_s)
-			*ttl_s = record.ttl_s; /* RFC 2308 5 */
-		has_soa = true;
+		authority->ttl_s = get_u32(&record.data);
+		if (record.ttl_s < authority->ttl_s)
+			authority->ttl_s = record.ttl_s; /* RFC 2308 5 */
+		authority->has_soa = true;
 	}
-	*is_referral = has_ns && !has_soa && (message->flags & FLAG_AA) == 0;
 	return true;
 }
 
@@ -400,50 +403,79 @@ extended_rcode(const struct message *message)
 	return 0;
 }
 
-/* No records of the type at the end of the chain. */
+/* A CNAME was followed as far as the answer section goes. A recursive server
+ * says more; others leave it there, and a SOA is the only sign that they had
+ * looked for the target. */
+static void
+leave_open(uint32_t ttl_s, struct arena *arena, struct answer *answer,
+	   struct span *target)
+{
+	struct span kept = arena_copy(arena, *target);
+
+	if (arena->has_overflowed) {
+		fail(answer, "out of memory");
+		return;
+	}
+	*target = kept;
+	answer->status = ANSWER_OPEN;
+	answer->ttl_s = ttl_s;
+}
+
+/* No records of the type at the end of the chain, whose name is *target. */
 static void
 settle_nothing(const struct message *message, bool is_alias, uint32_t ttl_s,
-	       struct answer *answer)
+	       struct arena *arena, struct answer *answer, struct span *target)
 {
-	bool is_referral;
+	struct authority authority;
 
-	if (!scan_authority(message, &answer->ttl_s, &is_referral)) {
+	if (!scan_authority(message, &authority)) {
 		fail(answer, "malformed answer");
 		return;
 	}
-	if (ttl_s < answer->ttl_s)
-		answer->ttl_s = ttl_s;
+	answer->ttl_s = ttl_s < authority.ttl_s ? ttl_s : authority.ttl_s;
 	if ((message->flags & 0xfu) == NXDOMAIN)
 		answer->status = is_alias ? ANSWER_NODATA : ANSWER_NXDOMAIN;
-	else if (is_referral)
+	else if (is_alias && !authority.has_soa)
+		leave_open(ttl_s, arena, answer, target);
+	else if (authority.has_ns && !authority.has_soa &&
+		 (message->flags & FLAG_AA) == 0)
 		fail(answer, "referral");
 	else
 		answer->status = ANSWER_NODATA;
 }
 
+/* What is wrong with what a pass has found, or NULL. */
+static const char *
+fault_of(const struct message *message, const struct found *found)
+{
+	if (found->records > ANSWERS_RECORDS_MAX)
+		return "too many records";
+	if (found->records > 0 && (message->flags & 0xfu) == NXDOMAIN)
+		return "malformed answer";
+	if (found->records == 0 && found->is_alias && found->target.is_odd)
+		return "CNAME to a name with odd octets";
+	return NULL;
+}
+
 static void
 settle(const struct message *message, struct span name, enum dns_type type,
-       struct arena *arena, struct answer *answer)
+       struct arena *arena, struct answer *answer, struct span *target)
 {
 	struct name current;
 	struct found found;
 	uint32_t ttl_s = TTL_MAX;
 
 	for (unsigned hops = 0; hops <= CHAIN_MAX; hops++) {
-		if (!scan(message, name, type, &found)) {
-			fail(answer, "malformed answer");
+		bool is_read = scan(message, name, type, &found);
+		const char *fault = is_read ? fault_of(message, &found)
+					    : "malformed answer";
+
+		if (fault != NULL) {
+			fail(answer, fault);
 			return;
 		}
 		if (found.ttl_s < ttl_s)
 			ttl_s = found.ttl_s;
-		if (found.records > ANSWERS_RECORDS_MAX) {
-			fail(answer, "too many records");
-			return;
-		}
-		if (found.records > 0 && (message->flags & 0xfu) == NXDOMAIN) {
-			fail(answer, "malformed answer");
-			return;
-		}
 		if (found.records > 0) {
 			answer->ttl_s = ttl_s;
 			collect(message, name, type, found.records, arena,
@@ -451,11 +483,9 @@ settle(const struct message *message, struct span name, enum dns_type type,
 			return;
 		}
 		if (!found.is_alias) {
-			settle_nothing(message, hops > 0, ttl_s, answer);
-			return;
-		}
-		if (found.target.is_odd) {
-			fail(answer, "CNAME to a name with odd octets");
+			*target = name;
+			settle_nothing(message, hops > 0, ttl_s, arena, answer,
+				       target);
 			return;
 		}
 		current = found.target;
@@ -486,11 +516,12 @@ rcode_error(unsigned rcode)
 
 void
 dnspacket_read(struct span packet, struct span name, enum dns_type type,
-	       struct arena *arena, struct answer *answer)
+	       struct arena *arena, struct answer *answer, struct span *target)
 {
 	struct message message;
 	const char *error;
 
+	*target = SPAN_NONE;
 	answer->error = NULL;
 	answer->records = 0;
 	answer->record = NULL;
@@ -503,14 +534,15 @@ dnspacket_read(struct span packet, struct span name, enum dns_type type,
 		fail(answer, error != NULL ? error : "malformed answer");
 		return;
 	}
+	answer->is_authentic = (message.flags & FLAG_AD) != 0;
 	error = rcode_error((message.flags & 0xfu) | extended_rcode(&message)
 							     << 4);
+	if (error == NULL && (message.flags & FLAG_TC) != 0)
+		error = "truncated";
+	if (error == NULL && message.answers > ANSWER_SECTION_MAX)
+		error = "too many records";
 	if (error != NULL)
 		fail(answer, error);
-	else if ((message.flags & FLAG_TC) != 0)
-		fail(answer, "truncated");
-	else if (message.answers > ANSWER_SECTION_MAX)
-		fail(answer, "too many records");
 	else
-		settle(&message, name, type, arena, answer);
+		settle(&message, name, type, arena, answer, target);
 }

@@ -22,14 +22,20 @@
 
 /*
  * What a packet says about a normalised name. The records live in the arena;
- * status, ttl_s, error, records and record are filled in, the rest is left.
+ * status, ttl_s, error, is_authentic, records and record are filled in, the
+ * rest is left.
  *
  * ttl_s is the smallest on the way; for NODATA and NXDOMAIN the SOA's
  * (RFC 2308 5), 0 without a SOA. NXDOMAIN only where the name asked for does
  * not exist: at the end of a CNAME it is NODATA, as the name itself is there.
  * A referral is ANSWER_TEMPERROR: the server was asked to find the answer.
+ *
+ * ANSWER_OPEN: the packet ends with a CNAME and says nothing about its target,
+ * not even that there is nothing. Whoever wants to know has to ask for *target
+ * (in the arena), by itself; ttl_s is that of the chain so far.
  */
 void dnspacket_read(struct span packet, struct span name, enum dns_type type,
-		    struct arena *arena, struct answer *answer);
+		    struct arena *arena, struct answer *answer,
+		    struct span *target);
 
 #endif

@@ -159,7 +159,8 @@ mail_begin(struct mail *mail, const struct command *command, unsigned offered,
 	buf_reset(&mail->id);
 	buf_append(&mail->id, session_id);
 	buf_printf(&mail->id, ".%u", mail->generation);
-	answers_init(&mail->answers, &mail->arena, ANSWERS_MAX);
+	answers_init(&mail->answers, &mail->arena,
+		     mail->host->conf->dns_questions_max);
 	mail->sender = keep_address(mail, &command->path);
 	mail->envelope.sender_line = keep_line(mail, command);
 	mail->envelope.extensions = used_extensions(command, offered);

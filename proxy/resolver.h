@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * resolver: questions to DNS, answered from a zone, a cache, or c-ares on the
- * ring.
+ * resolver: questions to DNS, answered from a zone, a cache, or name servers.
  *
  * One per worker. A question already under way is not asked again: the second
  * asker waits for the same answer. Answers are cached by name and type for
- * their TTL (clamped), negative ones by the SOA's minimum (RFC 2308), failures
- * for a few seconds; the cache is bounded in octets and evicts what was used
- * longest ago. A positive answer of a CNAME chain is cached under the name
- * that was asked, with the smallest TTL.
+ * their TTL, negative ones by the SOA's minimum (RFC 2308), failures for a few
+ * seconds, all within bounds that are settings; the cache is bounded in octets
+ * and evicts what was used longest ago. The answer of a CNAME chain is cached
+ * under the name that was asked, with the smallest TTL. A chain that a server
+ * leaves unfinished is followed, over a few names.
  *
  * Every try ends within its time-out. SERVFAIL, REFUSED, time-outs, malformed
  * answers and the cap of queries in flight are ANSWER_TEMPERROR with their
  * name in `error`, never "no such name".
+ *
+ * With trust-ad an answer is_authentic where the server says that it was
+ * validated; else none is.
  */
 #ifndef PROXY_RESOLVER_H
 #define PROXY_RESOLVER_H
@@ -23,6 +26,7 @@
 
 struct ring;
 struct timers;
+struct stats;
 struct resolver;
 
 /* A waiting question, embedded in its owner. */
@@ -33,12 +37,15 @@ struct resolver_query {
 	struct resolver_query *next, **link; /* the resolver's */
 };
 
-/* On this ring and these timers; servers, time-outs, tries and cache size of
- * the conf; a zone (may be NULL; borrowed) answers everything if given. NULL
- * with a sentence in faults. */
+/* On this ring and these timers; servers, time-outs, tries, bounds of TTLs and
+ * cache size of the conf, which is borrowed; a zone (may be NULL; borrowed)
+ * answers everything if given. NULL with a sentence in faults. */
 struct resolver *resolver_new(struct ring *ring, struct timers *timers,
 			      const struct conf *conf, const struct zone *zone,
 			      struct buf *faults);
+
+/* Count cache hits, queries and so on in here from now on. Borrowed. */
+void resolver_count_in(struct resolver *resolver, struct stats *stats);
 
 /* Waiting queries are forgotten, their done is not called. Before the ring
  * ends: it still has to give up the sockets. */

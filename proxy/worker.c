@@ -632,6 +632,7 @@ acquire(struct worker *worker, struct buf *faults)
 					worker->setup->zone, faults);
 	if (worker->resolver == NULL)
 		return false;
+	resolver_count_in(worker->resolver, worker->setup->stats);
 	worker->dkim = dkim_engine_new(conf->dkim_engine);
 	if (worker->dkim == NULL) {
 		buf_append(faults, SPAN_LIT("no engine for DKIM: not enough "

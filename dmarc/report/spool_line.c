@@ -538,6 +538,7 @@ write_answer(struct spool_writer *writer, const struct answer *answer)
 	write_records(writer, answer);
 	number(writer, "ttl", answer->ttl_s);
 	truth(writer, "cached", answer->is_cached);
+	truth(writer, "ad", answer->is_authentic);
 	json_key(&writer->json, "ms");
 	json_thousandths(&writer->json,
 			 answer->ms > 0 ? (uint64_t)(answer->ms * 1000) : 0);

@@ -142,7 +142,7 @@ prepare(struct judge *judge)
 	const struct conf *conf = judge->conf;
 
 	arena_init(&judge->arena, ARENA_MAX);
-	answers_init(&judge->answers, &judge->arena, ANSWERS_MAX);
+	answers_init(&judge->answers, &judge->arena, conf->dns_questions_max);
 	message_init(&judge->message, conf->header_size_max);
 	judge->engine = dkim_engine_new(conf->dkim_engine);
 	if (judge->engine != NULL)

@@ -53,6 +53,20 @@ PROOFS = {
                              "a_try_ends_within_its_time",
                              "tests/e2e/test_10_main_job.py::"
                              "test_dead_dns_is_a_temperror_not_a_fail"],
+    "resolver cache-size": ["tests/unit/test_proxy_resolver_kept.c::"
+                            "it_is_counted"],
+    "resolver ttl-min": ["tests/unit/test_proxy_resolver_kept.c::"
+                         "ttls_are_kept_within_their_bounds"],
+    "resolver ttl-max": ["tests/unit/test_proxy_resolver_kept.c::"
+                         "ttls_are_kept_within_their_bounds"],
+    "resolver negative-ttl-max": [
+        "tests/unit/test_proxy_resolver_kept.c::"
+        "ttls_are_kept_within_their_bounds"],
+    "resolver failure-ttl": [
+        "tests/unit/test_proxy_resolver_kept.c::"
+        "nothing_and_failures_are_not_kept_if_so_set"],
+    "resolver questions": ["tests/e2e/test_46_dns.py::"
+                           "test_questions_of_a_message_are_capped"],
     "drain-timeout": ["tests/e2e/test_70_reload.py::"
                       "test_drain_timeout_cuts_off_what_does_not_end"],
     # Limits of a session.
@@ -91,7 +105,7 @@ PROOFS = {
 
 # These have a measure, but nothing that a peer does comes to it.
 NO_LIMITS = {
-    "workers", "backend probe-interval", "body-memory", "resolver dns-tries", "resolver cache-size",
+    "workers", "backend probe-interval", "body-memory", "resolver dns-tries",
     "spool rotate-size", "spool rotate-time", "spool keep", "spool keep-size",
 }
 

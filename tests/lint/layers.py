@@ -40,7 +40,7 @@ PURE_EXCEPTIONS = {
 
 # Each library is known to one file; headers by prefix.
 OWNERS = {
-    "ares": ("proxy/resolver.c",),
+    "ares": ("proxy/nameserver.c",),
     "liburing": ("proxy/ring.c",),
     "confuse.h": ("proxy/conf.c",),
     "libpsl.h": ("dmarc/domain.c",),

@@ -15,7 +15,13 @@
 #include <assert.h>
 
 enum { DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_OPT = 41 };
-enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RA = 0x0080 };
+enum {
+	DNS_QR = 0x8000,
+	DNS_AA = 0x0400,
+	DNS_TC = 0x0200,
+	DNS_RA = 0x0080,
+	DNS_AD = 0x0020
+};
 enum { DNS_QUESTION, DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL };
 
 static inline void

@@ -26,6 +26,7 @@ struct dns_question {
 	char name[256]; /* in lower case */
 	unsigned type;
 	bool is_tcp;
+	bool does_want_ad;
 	unsigned edns_octets; /* 0: no OPT record */
 };
 
@@ -49,6 +50,7 @@ dns_question_read(struct span packet, bool is_tcp,
 	if (packet.n < 17)
 		return false;
 	question->id = (unsigned)packet.p[0] << 8 | packet.p[1];
+	question->does_want_ad = (packet.p[3] & DNS_AD) != 0;
 	while (packet.p[at] != 0) {
 		size_t length = packet.p[at++];
 

@@ -101,6 +101,7 @@ a_full_cache_drops_what_was_not_used(void **state)
 	}
 	assert_true(cache.count > 10 && cache.count < 100);
 	assert_null(find(&cache, "n0.example", DNS_A, 1));
+	assert_int_equal(cache.evicted, 1001 - cache.count);
 	dnscache_fini(&cache);
 	assert_int_equal(cache.count, 0);
 }

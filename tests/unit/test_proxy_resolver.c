@@ -1,297 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "proxy/resolver.h"
-
-#include "proxy/owner.h"
-#include "tests/unit/dns_server.h"
-#include "tests/unit/ring_scene.h"
-#include "tests/unit/silence.h"
-
-#include <stdio.h>
-
-/* What the script answers depends on the first label of the name. */
-static bool
-begins(const struct dns_question *question, const char *label)
-{
-	size_t n = strlen(label);
-
-	return strncmp(question->name, label, n) == 0 &&
-	       (question->name[n] == '.' || question->name[n] == '\0');
-}
-
-static void
-answer_plain(const struct dns_question *question, struct buf *out)
-{
-	unsigned id = question->id;
-	const char *name = question->name;
-
-	dns_begin(out, id, DNS_QR | DNS_RA, name, question->type);
-	if (begins(question, "short"))
-		dns_txt(out, name, 1, "short");
-	else if (begins(question, "size"))
-		dns_txt(out, name, 60,
-			question->edns_octets == 1232 ? "1232" : "other");
-	else if (begins(question, "alias")) {
-		dns_pointer(out, DNS_ANSWER, name, DNS_CNAME, 60,
-			    "target.example");
-		dns_txt(out, "target.example", 30, "at the end");
-	} else if (begins(question, "empty"))
-		dns_soa(out, "example", 60, 1);
-	else
-		dns_txt(out, name, 300, "plain");
-}
-
-static void
-answer_by_script(const struct dns_question *question, struct buf *out)
-{
-	unsigned flags = DNS_QR | DNS_RA;
-	unsigned id = question->id;
-
-	if (begins(question, "silent"))
-		return;
-	if (begins(question, "missing")) {
-		dns_begin(out, id, flags | 3, question->name, question->type);
-		dns_soa(out, "example", 60, 300);
-	} else if (begins(question, "servfail"))
-		dns_begin(out, id, flags | 2, question->name, question->type);
-	else if (begins(question, "refused"))
-		dns_begin(out, id, flags | 5, question->name, question->type);
-	else if (begins(question, "large") && !question->is_tcp)
-		dns_begin(out, id, flags | DNS_TC, question->name,
-			  question->type);
-	else if (begins(question, "garbage")) {
-		dns_begin(out, id, flags, question->name, question->type);
-		buf_append(out, SPAN_LIT("\xff\xff\xff\xff"));
-		dns_count(out, DNS_ANSWER);
-	} else if (begins(question, "forged"))
-		dns_begin(out, id ^ 1, flags | 3, question->name,
-			  question->type);
-	else
-		answer_plain(question, out);
-}
-
-static void
-answer_servfail(const struct dns_question *question, struct buf *out)
-{
-	dns_begin(out, question->id, DNS_QR | DNS_RA | 2, question->name,
-		  question->type);
-}
-
-static void
-answer_nothing(const struct dns_question *question, struct buf *out)
-{
-	(void)question;
-	(void)out;
-}
-
-/* One who asks, and what he was told. */
-struct asker {
-	struct resolver_query query;
-	unsigned count;
-	enum answer_status status;
-	char error[64];
-	char text[64];
-	uint32_t ttl_s;
-	bool is_cached;
-	struct resolver *asks_again; /* from within done */
-};
-
-static void
-note(struct asker *asker, const struct answer *answer)
-{
-	asker->count++;
-	asker->status = answer->status;
-	asker->ttl_s = answer->ttl_s;
-	asker->is_cached = answer->is_cached;
-	snprintf(asker->error, sizeof(asker->error), "%s",
-		 answer->error == NULL ? "" : answer->error);
-	asker->text[0] = '\0';
-	if (answer->records > 0)
-		snprintf(asker->text, sizeof(asker->text), "%.*s",
-			 (int)answer->record[0].value.n,
-			 (const char *)answer->record[0].value.p);
-}
-
-static void
-on_answer(struct resolver_query *query, const struct answer *answer)
-{
-	struct asker *asker = OWNER(query, struct asker, query);
-	struct answer again;
-
-	note(asker, answer);
-	if (asker->asks_again == NULL)
-		return;
-	assert_true(resolver_ask(asker->asks_again, answer->name, answer->type,
-				 query, &again));
-	assert_int_equal(again.status, asker->status);
-	assert_true(again.is_cached);
-}
-
-struct scene {
-	struct ring_scene ring;
-	struct dns_server servers[2];
-	size_t server_count;
-	struct conf_endpoint endpoints[2];
-	struct conf conf;
-	struct resolver *resolver;
-	int stderr_kept;
-};
-
-static void
-scene_new(struct scene *scene, const struct zone *zone)
-{
-	struct buf faults;
-
-	buf_init(&faults, 1000);
-	ring_scene_make(&scene->ring);
-	scene->stderr_kept = silence_start();
-	scene->conf.resolvers = scene->endpoints;
-	scene->conf.resolver_count = scene->server_count;
-	scene->conf.dns_us_max = 200000;
-	scene->conf.dns_tries = 2;
-	scene->conf.dns_cache_octets = 1 << 20;
-	scene->resolver = resolver_new(scene->ring.ring, &scene->ring.timers,
-				       &scene->conf, zone, &faults);
-	assert_non_null(scene->resolver);
-	assert_int_equal(faults.n, 0);
-}
-
-static void
-add_server(struct scene *scene,
-	   void (*answer)(const struct dns_question *question, struct buf *out))
-{
-	size_t i = scene->server_count++;
-
-	dns_server_start(&scene->servers[i], answer);
-	assert_true(ip_parse(SPAN_LIT("127.0.0.1"), &scene->endpoints[i].ip));
-	scene->endpoints[i].port = scene->servers[i].port;
-}
-
-static void
-scene_make(struct scene *scene)
-{
-	*scene = (struct scene){ 0 };
-	add_server(scene, answer_by_script);
-	scene_new(scene, NULL);
-}
-
-static void
-scene_end(struct scene *scene)
-{
-	resolver_free(scene->resolver);
-	assert_null(scene->ring.timers.first);
-	ring_scene_end(&scene->ring);
-	for (size_t i = 0; i < scene->server_count; i++)
-		dns_server_stop(&scene->servers[i]);
-	silence_end(scene->stderr_kept);
-}
-
-static bool
-ask(struct scene *scene, struct asker *asker, const char *name)
-{
-	struct answer answer;
-
-	*asker = (struct asker){ .query.done = on_answer };
-	if (!resolver_ask(scene->resolver, span_cstr(name), DNS_TXT,
-			  &asker->query, &answer)) {
-		assert_int_equal(asker->count, 0);
-		return false;
-	}
-	assert_int_equal(asker->count, 0); /* done was not called */
-	note(asker, &answer);
-	return true;
-}
-
-static void
-ask_and_wait(struct scene *scene, struct asker *asker, const char *name)
-{
-	if (!ask(scene, asker, name))
-		ring_scene_until(&scene->ring, &asker->count, 1);
-}
-
-static unsigned
-udp_count(struct scene *scene, size_t server)
-{
-	return atomic_load(&scene->servers[server].udp_count);
-}
-
-static void
-an_answer_comes_and_is_kept(void **state)
-{
-	struct scene scene;
-	struct asker asker;
-
-	(void)state;
-	scene_make(&scene);
-	assert_false(ask(&scene, &asker, "a.example"));
-	ring_scene_until(&scene.ring, &asker.count, 1);
-	assert_int_equal(asker.status, ANSWER_OK);
-	assert_string_equal(asker.text, "plain");
-	assert_int_equal(asker.ttl_s, 300);
-	assert_false(asker.is_cached);
-
-	assert_true(ask(&scene, &asker, "a.example"));
-	assert_string_equal(asker.text, "plain");
-	assert_true(asker.is_cached);
-	assert_in_range(asker.ttl_s, 298, 300);
-	assert_int_equal(udp_count(&scene, 0), 1);
-	scene_end(&scene);
-}
-
-static void
-equal_questions_are_asked_once(void **state)
-{
-	struct asker askers[50];
-	struct scene scene;
-
-	(void)state;
-	scene_make(&scene);
-	for (size_t i = 0; i < 50; i++)
-		assert_false(ask(&scene, &askers[i], "a.example"));
-	for (size_t i = 0; i < 50; i++) {
-		ring_scene_until(&scene.ring, &askers[i].count, 1);
-		assert_string_equal(askers[i].text, "plain");
-	}
-	assert_int_equal(udp_count(&scene, 0), 1);
-	scene_end(&scene);
-}
-
-static void
-an_answer_expires_with_its_ttl(void **state)
-{
-	struct scene scene;
-	struct asker asker;
-
-	(void)state;
-	scene_make(&scene);
-	ask_and_wait(&scene, &asker, "short.example");
-	ask_and_wait(&scene, &asker, "empty.example"); /* SOA minimum 1 */
-	assert_int_equal(asker.status, ANSWER_NODATA);
-	assert_true(ask(&scene, &asker, "short.example"));
-	assert_true(ask(&scene, &asker, "empty.example"));
-	ring_scene_for(&scene.ring, 1100000);
-	assert_false(ask(&scene, &asker, "short.example"));
-	ring_scene_until(&scene.ring, &asker.count, 1);
-	ask_and_wait(&scene, &asker, "empty.example");
-	assert_int_equal(udp_count(&scene, 0), 4);
-	scene_end(&scene);
-}
-
-static void
-no_such_name_is_kept_for_the_soas_time(void **state)
-{
-	struct scene scene;
-	struct asker asker;
-
-	(void)state;
-	scene_make(&scene);
-	ask_and_wait(&scene, &asker, "missing.example");
-	assert_int_equal(asker.status, ANSWER_NXDOMAIN);
-	assert_int_equal(asker.ttl_s, 60);
-	assert_true(ask(&scene, &asker, "missing.example"));
-	assert_int_equal(asker.status, ANSWER_NXDOMAIN);
-	assert_int_equal(udp_count(&scene, 0), 1);
-	scene_end(&scene);
-}
+/* Whom the resolver asks, how often, and what it makes of answers. */
+#include "tests/unit/resolver_rig.h"
 
 static void
 a_cname_is_followed_within_the_answer(void **state)
@@ -305,6 +14,103 @@ a_cname_is_followed_within_the_answer(void **state)
 	assert_string_equal(asker.text, "at the end");
 	assert_int_equal(asker.ttl_s, 30);
 	assert_true(ask(&scene, &asker, "alias.example"));
+	scene_end(&scene);
+}
+
+/* Some servers know only where an alias leads: authoritative ones, and some
+ * that forward. That is no "there is nothing". */
+static void
+a_cname_that_a_server_leaves_open_is_followed(void **state)
+{
+	struct scene scene;
+	struct asker asker;
+
+	(void)state;
+	scene_make(&scene);
+	ask_and_wait(&scene, &asker, "open.example");
+	assert_int_equal(asker.status, ANSWER_OK);
+	assert_string_equal(asker.text, "plain");
+	assert_int_equal(asker.ttl_s, 40); /* the alias's; the target has 300 */
+	assert_int_equal(udp_count(&scene, 0), 2);
+	assert_true(ask(&scene, &asker, "open.example"));
+	assert_string_equal(asker.text, "plain");
+
+	/* The target does not exist; the name that was asked for does. */
+	ask_and_wait(&scene, &asker, "gone.example");
+	assert_int_equal(asker.status, ANSWER_NODATA);
+	assert_int_equal(asker.ttl_s, 40);
+	ask_and_wait(&scene, &asker, "nowhere.example");
+	assert_int_equal(asker.status, ANSWER_NODATA);
+	scene_end(&scene);
+}
+
+static void
+cnames_that_go_round_are_a_temperror(void **state)
+{
+	struct scene scene;
+	struct asker asker;
+
+	(void)state;
+	scene_make(&scene);
+	ask_and_wait(&scene, &asker, "round.x");
+	assert_int_equal(asker.status, ANSWER_TEMPERROR);
+	assert_string_equal(asker.error, "CNAME chain too long");
+	assert_int_equal(udp_count(&scene, 0), 9);
+	scene_end(&scene);
+}
+
+struct validation {
+	const char *name;
+	bool is_trusted, is_authentic;
+};
+
+static const struct validation validations[] = {
+	{ "plain.example", false, false }, { "plain.example", true, true },
+	{ "bogus.example", true, false },  { "missing.example", true, true },
+	{ "open.example", true, true },    { "servfail.example", true, false },
+};
+
+static void
+it_is_asked_whether_answers_are_validated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(validations) / sizeof(validations[0]);
+	     i++) {
+		const struct validation *row = &validations[i];
+		struct scene scene;
+		struct asker asker;
+
+		scene_begin(&scene);
+		scene.conf.trusts_ad = row->is_trusted;
+		add_server(&scene, answer_by_script);
+		scene_new(&scene, NULL);
+		ask_and_wait(&scene, &asker, row->name);
+		assert_int_equal(asker.is_authentic, row->is_authentic);
+		assert_true(ask(&scene, &asker, row->name));
+		assert_int_equal(asker.is_authentic, row->is_authentic);
+		scene_end(&scene);
+	}
+}
+
+/* It says FORMERR to the first questions, and is not asked that way again. */
+static void
+a_server_without_edns_is_asked_without(void **state)
+{
+	struct scene scene;
+	struct asker asker;
+
+	(void)state;
+	scene_begin(&scene);
+	add_server(&scene, answer_without_edns);
+	scene_new(&scene, NULL);
+	ask_and_wait(&scene, &asker, "a.example");
+	assert_string_equal(asker.text, "plain");
+	ask_and_wait(&scene, &asker, "b.example");
+	assert_string_equal(asker.text, "plain");
+	assert_int_equal(udp_count(&scene, 0), 4);
+	ask_and_wait(&scene, &asker, "c.example");
+	assert_string_equal(asker.text, "plain");
+	assert_int_equal(udp_count(&scene, 0), 5);
 	scene_end(&scene);
 }
 
@@ -388,13 +194,33 @@ a_try_ends_within_its_time(void **state)
 	scene_end(&scene);
 }
 
+/* Nobody waits longer than an evaluation may take. */
 static void
-a_servfail_is_taken_to_the_next_server(void **state)
+tries_end_with_the_time_of_an_evaluation(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene;
 	struct asker asker;
 
 	(void)state;
+	scene_begin(&scene);
+	scene.conf.dns_tries = 10;
+	scene.conf.eval_us_max = 300000;
+	add_server(&scene, answer_by_script);
+	scene_new(&scene, NULL);
+	ask_and_wait(&scene, &asker, "silent.example");
+	assert_string_equal(asker.error, "time-out");
+	assert_in_range(udp_count(&scene, 0), 1, 2);
+	scene_end(&scene);
+}
+
+static void
+a_servfail_is_taken_to_the_next_server(void **state)
+{
+	struct scene scene;
+	struct asker asker;
+
+	(void)state;
+	scene_begin(&scene);
 	add_server(&scene, answer_servfail);
 	add_server(&scene, answer_by_script);
 	scene_new(&scene, NULL);
@@ -411,10 +237,11 @@ a_servfail_is_taken_to_the_next_server(void **state)
 static void
 a_dead_server_is_not_asked_first_again(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene;
 	struct asker asker;
 
 	(void)state;
+	scene_begin(&scene);
 	add_server(&scene, answer_nothing);
 	add_server(&scene, answer_by_script);
 	scene_new(&scene, NULL);
@@ -557,12 +384,13 @@ freeing_forgets_who_waits(void **state)
 static void
 a_zone_answers_everything(void **state)
 {
-	struct scene scene = { 0 };
+	struct scene scene;
 	struct asker asker;
 	struct zone *zone;
 	struct buf faults;
 
 	(void)state;
+	scene_begin(&scene);
 	buf_init(&faults, 1000);
 	zone = zone_parse(SPAN_LIT("a.example. 60 TXT \"from the zone\"\n"),
 			  "zone", &faults);
@@ -583,15 +411,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_answer_comes_and_is_kept),
-		cmocka_unit_test(equal_questions_are_asked_once),
 		cmocka_unit_test(a_cname_is_followed_within_the_answer),
-		cmocka_unit_test(no_such_name_is_kept_for_the_soas_time),
-		cmocka_unit_test(an_answer_expires_with_its_ttl),
+		cmocka_unit_test(a_cname_that_a_server_leaves_open_is_followed),
+		cmocka_unit_test(cnames_that_go_round_are_a_temperror),
+		cmocka_unit_test(it_is_asked_whether_answers_are_validated),
 		cmocka_unit_test(edns_asks_for_1232_octets),
+		cmocka_unit_test(a_server_without_edns_is_asked_without),
 		cmocka_unit_test(a_truncated_answer_is_fetched_over_tcp),
 		cmocka_unit_test(failures_are_temporary_and_named),
 		cmocka_unit_test(a_try_ends_within_its_time),
+		cmocka_unit_test(tries_end_with_the_time_of_an_evaluation),
 		cmocka_unit_test(a_servfail_is_taken_to_the_next_server),
 		cmocka_unit_test(a_dead_server_is_not_asked_first_again),
 		cmocka_unit_test(who_cancelled_is_not_told),

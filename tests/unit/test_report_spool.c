@@ -77,6 +77,7 @@ fill_answers(struct sample *sample)
 	answer(sample, "sender.example", DNS_A,
 	       &(struct answer){ .status = ANSWER_OK,
 				 .is_cached = true,
+				 .is_authentic = true,
 				 .records = 1,
 				 .record = &a });
 	answer(sample, "sender.example", DNS_MX,
@@ -311,23 +312,23 @@ test_01_a_whole_line(void **state)
 		"\"stripped\":[\"Authentication-Results\"],"
 		"\"dns\":[{\"name\":\"_dmarc.sender.example\",\"type\":\"TXT\","
 		"\"rcode\":\"NOERROR\",\"answer\":[\"v=DMARC1; p=reject\"],"
-		"\"ttl\":300,\"cached\":false,\"ms\":3.125},"
+		"\"ttl\":300,\"cached\":false,\"ad\":false,\"ms\":3.125},"
 		"{\"name\":\"sender.example\",\"type\":\"A\","
 		"\"rcode\":\"NOERROR\",\"answer\":[\"192.0.2.10\"],\"ttl\":0,"
-		"\"cached\":true,\"ms\":0},"
+		"\"cached\":true,\"ad\":true,\"ms\":0},"
 		"{\"name\":\"sender.example\",\"type\":\"MX\","
 		"\"rcode\":\"NOERROR\","
 		"\"answer\":[\"10 mx.sender.example\",\"0 .\"],\"ttl\":0,"
-		"\"cached\":false,\"ms\":0},"
+		"\"cached\":false,\"ad\":false,\"ms\":0},"
 		"{\"name\":\"a.sender.example\",\"type\":\"A\","
 		"\"rcode\":\"NOERROR\",\"answer\":[],\"ttl\":0,"
-		"\"cached\":false,\"ms\":0},"
+		"\"cached\":false,\"ad\":false,\"ms\":0},"
 		"{\"name\":\"b.sender.example\",\"type\":\"TXT\","
 		"\"rcode\":\"NXDOMAIN\",\"answer\":[],\"ttl\":0,"
-		"\"cached\":false,\"ms\":0},"
+		"\"cached\":false,\"ad\":false,\"ms\":0},"
 		"{\"name\":\"c.sender.example\",\"type\":\"TXT\","
 		"\"rcode\":\"SERVFAIL\",\"answer\":[],\"ttl\":0,"
-		"\"cached\":false,\"ms\":0}],"
+		"\"cached\":false,\"ad\":false,\"ms\":0}],"
 		"\"ms\":{\"dns\":3.1,\"eval\":0.2,\"backend\":1.4,"
 		"\"total\":120.3},\"truncated\":[]}");
 }
