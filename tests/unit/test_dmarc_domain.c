@@ -10,8 +10,6 @@
 
 #include <cmocka.h>
 
-#define LIST_FILE "/usr/share/publicsuffix/public_suffix_list.dat"
-
 #define LABEL_63 \
 	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
 #define DOMAIN_253                                                        \
@@ -368,120 +366,6 @@ t13_the_built_in_list(void **state)
 	domain_psl_free(psl);
 }
 
-/* All of a file; empty if it cannot be read. */
-static struct span
-read_file(const char *path)
-{
-	FILE *file = fopen(path, "rb");
-	long size = 0;
-	uint8_t *octets;
-	struct span text = SPAN_NONE;
-
-	if (file == NULL)
-		return SPAN_NONE;
-	if (fseek(file, 0, SEEK_END) == 0)
-		size = ftell(file);
-	rewind(file);
-	octets = test_malloc((size_t)size + 1);
-	if (fread(octets, 1, (size_t)size, file) == (size_t)size)
-		text = span_make(octets, (size_t)size);
-	fclose(file);
-	return text;
-}
-
-/* The next "'…'" or null of a line: false at its end. */
-static bool
-next_argument(struct span *line, struct span *argument)
-{
-	size_t at = span_find(*line, '\'');
-
-	*argument = SPAN_NONE;
-	if (at == line->n)
-		return false;
-	*line = span_after(*line, at + 1);
-	at = span_find(*line, '\'');
-	*argument = span_first(*line, at);
-	*line = span_after(*line, at < line->n ? at + 1 : at);
-	return true;
-}
-
-/*
- * One case of the suite. Where it expects null the name is a public suffix,
- * or none at all: seen from here, it is its own organizational domain and so
- * is whatever stands right below it. A registrable domain is that of the names
- * below it, too.
- */
-static bool
-is_as_expected(const struct domain_psl *psl, struct span text,
-	       struct span expected)
-{
-	struct span domain, below, want;
-
-	if (!domain_normalise(text, &arena, &domain))
-		return expected.n == 0;
-	below = domain_prefix(SPAN_LIT("probe"), domain, &arena);
-	if (expected.n == 0)
-		return span_equal(domain_psl_organizational(psl, domain),
-				  domain) &&
-		       span_equal(domain_psl_organizational(psl, below), below);
-	return domain_normalise(expected, &arena, &want) &&
-	       span_equal(domain_psl_organizational(psl, domain), want) &&
-	       span_equal(domain_psl_organizational(psl, below), want);
-}
-
-static unsigned
-run_suite(const struct domain_psl *psl, struct span suite)
-{
-	unsigned cases = 0;
-
-	while (suite.n > 0) {
-		size_t end = span_find(suite, '\n');
-		struct span line = span_first(suite, end), rest = line;
-		struct span text, expected;
-
-		suite = span_after(suite, end < suite.n ? end + 1 : end);
-		if (!span_starts(line, SPAN_LIT("checkPublicSuffix(")))
-			continue;
-		cases++;
-		next_argument(&rest, &text);
-		next_argument(&rest, &expected);
-		if (!is_as_expected(psl, text, expected))
-			fail_msg("%.*s", (int)line.n, (const char *)line.p);
-	}
-	return cases;
-}
-
-static void
-t14_the_community_suite(void **state)
-{
-	const char *suites = getenv("DMARCGATE_SUITES");
-	char path[4096];
-	struct span suite, list;
-	struct domain_psl *psl;
-	unsigned cases;
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s/psl/test_psl.txt",
-		 suites == NULL ? "../shared/suites" : suites);
-	suite = read_file(path);
-	list = read_file(LIST_FILE);
-	if (suite.n == 0 || list.n == 0) {
-		print_message("%s is not there\n",
-			      suite.n == 0 ? path : LIST_FILE);
-		test_free((void *)(uintptr_t)suite.p);
-		test_free((void *)(uintptr_t)list.p);
-		skip();
-	}
-	psl = domain_psl_new(list);
-	assert_non_null(psl);
-	cases = run_suite(psl, suite);
-	print_message("%u cases of the public suffix list's suite\n", cases);
-	assert_true(cases >= 78);
-	domain_psl_free(psl);
-	test_free((void *)(uintptr_t)suite.p);
-	test_free((void *)(uintptr_t)list.p);
-}
-
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -501,7 +385,6 @@ main(void)
 		TEST(t11_a_list_from_text),
 		TEST(t12_a_list_without_rules_is_none),
 		TEST(t13_the_built_in_list),
-		TEST(t14_the_community_suite),
 	};
 
 	return cmocka_run_group_tests_name("domain", tests, NULL, NULL);
