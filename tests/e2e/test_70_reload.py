@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.e2e.process import free_port
+from tests.e2e.process import free_port, scratch
 from tests.e2e.senders import BAD, GOOD, message, zone
 from tests.e2e.smtp import Client, Closed, encode, proxy_v2
 
@@ -29,11 +29,11 @@ def wait_until(claim, what, seconds=10):
         time.sleep(0.02)
 
 
-def forge(mx):
+def forge(mx, author=CEO):
     """What the gate says to a forgery now."""
     with mx.client(BAD) as client:
         client.ehlo()
-        return client.deliver(CEO, BOB, message(CEO)).code
+        return client.deliver(CEO, BOB, message(author)).code
 
 
 def begin(client):
@@ -251,6 +251,26 @@ def test_what_the_machine_does_not_allow_leaves_all_as_it_was(mx, changes,
                                                              word):
     mx.configure(**changes)
     refuse(mx, word)
+
+
+def test_a_reload_reads_the_public_suffix_list_anew(gate, postfix):
+    """A name that becomes a public suffix: its record no longer speaks for
+    the names below it."""
+    suffixes = scratch("psl") / "list"
+    suffixes.write_text("example\n")
+    mx = gate(backend=postfix.port, zone=zone(),
+              dmarc={"discovery": "psl", "discovery-compare": True},
+              top={"psl-file": str(suffixes)})
+    forged = "ceo@Mail.Reject.Example"
+    assert forge(mx, forged) == 550
+    suffixes.write_text("// nothing in it\n")
+    refuse(mx, "not a public suffix list")   # and forges once itself
+    suffixes.write_text("example\nreject.example\n")
+    assert forge(mx, forged) == 550   # it is read at a reload
+    mx.reload()
+    assert forge(mx, forged) == 250
+    assert [verdict["dmarc"]["org"]["psl"] for verdict in mx.wait_verdicts(4)
+            ] == ["reject.example"] * 3 + ["mail.reject.example"]
 
 
 def test_a_pipe_is_not_waited_for(mx):
