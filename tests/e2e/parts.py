@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Real parts for the tests: Debian's Postfix, NSD and HAProxy.
+"""Real parts for the tests: Debian's Postfix, NSD, Unbound and HAProxy.
 
 As packages they conflict with a mail server that this machine may run, and
 would start services. So they are fetched with `apt-get download`, unpacked
@@ -33,7 +33,7 @@ from tests.e2e.process import (ROOT, Process, can_connect, free_port, scratch)
 PARTS = ROOT / "build" / "parts"
 DEBS = PARTS / "debs"
 UNPACKED = PARTS / "root"
-PACKAGES = ("postfix", "nsd", "haproxy")
+PACKAGES = ("postfix", "nsd", "haproxy", "unbound", "ldnsutils")
 
 
 class PartsMissing(Exception):
