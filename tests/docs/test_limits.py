@@ -53,19 +53,26 @@ PROOFS = {
                              "a_try_ends_within_its_time",
                              "tests/e2e/test_10_main_job.py::"
                              "test_dead_dns_is_a_temperror_not_a_fail"],
-    "resolver cache-size": ["tests/unit/test_proxy_resolver_kept.c::"
-                            "it_is_counted"],
-    "resolver ttl-min": ["tests/unit/test_proxy_resolver_kept.c::"
-                         "ttls_are_kept_within_their_bounds"],
-    "resolver ttl-max": ["tests/unit/test_proxy_resolver_kept.c::"
-                         "ttls_are_kept_within_their_bounds"],
+    "resolver cache-size": [
+        "tests/unit/test_proxy_resolver_kept.c::it_is_counted",
+        "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
+    "resolver ttl-min": [
+        "tests/unit/test_proxy_resolver_kept.c::"
+        "ttls_are_kept_within_their_bounds",
+        "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
+    "resolver ttl-max": [
+        "tests/unit/test_proxy_resolver_kept.c::"
+        "ttls_are_kept_within_their_bounds",
+        "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
     "resolver negative-ttl-max": [
         "tests/unit/test_proxy_resolver_kept.c::"
-        "ttls_are_kept_within_their_bounds"],
+        "ttls_are_kept_within_their_bounds",
+        "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
     "resolver failure-ttl": [
         "tests/unit/test_proxy_resolver_kept.c::"
-        "nothing_and_failures_are_not_kept_if_so_set"],
-    "resolver questions": ["tests/e2e/test_46_dns.py::"
+        "nothing_and_failures_are_not_kept_if_so_set",
+        "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
+    "resolver questions": ["650", "tests/e2e/test_46_dns.py::"
                            "test_questions_of_a_message_are_capped"],
     "drain-timeout": ["tests/e2e/test_70_reload.py::"
                       "test_drain_timeout_cuts_off_what_does_not_end"],

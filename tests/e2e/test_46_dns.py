@@ -6,6 +6,7 @@ import json
 import resource
 import struct
 import subprocess
+import time
 
 import dns.message
 import pytest
@@ -302,6 +303,57 @@ def test_an_answer_is_validated_if_the_server_is_trusted(served):
     assert asked(verdict, "reject.example", "A")["ad"] is False
 
 
+# --- for how long ---
+
+KEPT = {
+    # settings, what is answered -> how often it is asked for two messages
+    "by its TTL": ("", ZONE, 1),
+    "a TTL of 0, for ttl-min": (
+        "ttl-min = 1h", lambda q: [answer(q, f"{POLICY} 0 TXT {RECORD}")], 1),
+    "not longer than ttl-max": ("ttl-max = 1s", ZONE, 2),
+    "nothing, by its SOA": (
+        "", lambda q: [answer(q, rcode="NXDOMAIN", authority=[
+            ". 60 SOA ns. host. 1 1 1 1 60"])], 1),
+    "nothing, not longer than negative-ttl-max": (
+        "negative-ttl-max = 0", lambda q: [answer(
+            q, rcode="NXDOMAIN", authority=[
+                ". 60 SOA ns. host. 1 1 1 1 60"])], 2),
+    "a failure, for failure-ttl": (
+        "failure-ttl = 5m", lambda q: [answer(q, rcode="SERVFAIL")], 1),
+    "no failure, without it": (
+        "failure-ttl = 0", lambda q: [answer(q, rcode="SERVFAIL")], 2),
+    "not what cache-size has no room for": (
+        "cache-size = 64k", lambda q: [answer(q, *[
+            f'{POLICY} 300 TXT "{i:03}{"x" * 247}" "{"x" * 250}"'
+            for i in range(126)])], 2),
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_for_how_long_answers_are_kept(served, gate, postfix, what):
+    settings, make, count = KEPT[what]
+
+    def fit(question, is_tcp):
+        response, = make(question)
+        return [response if is_tcp or len(wire(response)) <= 1232
+                else answer(question, flags="TC")]
+
+    server = served(policy_by(fit))
+    words = dict([settings.split(" = ")] if settings else [])
+    mx = gate(backend=postfix.port, dns=server.port, resolver=words,
+              top={"name-timeout": 0})
+    for _ in range(2):
+        with mx.client(GOOD) as client:
+            client.ehlo("x.example")
+            assert client.deliver(
+                "ceo@reject.example", ["bob@backend.example"],
+                senders.message("ceo@reject.example")).code == 250
+        time.sleep(1.1)   # longer than ttl-max
+    mx.wait_verdicts(2)
+    assert len([asked for asked in server.questions if asked == (
+        POLICY, "TXT", what.endswith("room for"))]) == count
+
+
 # --- how many questions, and when ---
 
 
@@ -336,6 +388,25 @@ def test_discovery_takes_one_round_trip(served):
     assert verdict["dkim"][0]["aligned"]
     assert server.rounds == 1
     assert len(server.questions) == len(wanted)
+
+
+def test_the_gate_asks_in_one_round_trip(served, gate, postfix):
+    """What it wants to know of the client, the sender and the author, though
+    it learns of them one after the other."""
+    author = "news.lists.reject.example"
+    wanted = {(f"_dmarc.{labels(author, n)}", "TXT") for n in range(1, 5)}
+    wanted |= {(author, "A"), ("reject.example", "TXT")}
+    server = served(ZONE, Rounds, expected=wanted)
+    mx = gate(backend=postfix.port, dns=server.port, top={"name-timeout": 0},
+              resolver={"dns-timeout": "10s"})
+    with mx.client(GOOD) as client:
+        client.ehlo("x.example")
+        assert client.deliver("a@reject.example", ["bob@backend.example"],
+                              senders.message(f"a@{author}")).code == 250
+    verdict, = mx.wait_verdicts(1)
+    assert verdict["dmarc"]["result"] == "pass"
+    assert server.rounds == 1
+    assert wanted <= {asked[:2] for asked in server.questions}
 
 
 def test_questions_of_a_message_are_capped(served):

@@ -15,9 +15,7 @@ NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 TTL = 300
 ADDRESS = ("127.0.0.1", 53)
 
-CONF = """
-resolver { servers = {"127.0.0.1"} dns-timeout = 1m dns-tries = 1 }
-"""
+CONF = 'servers = {"127.0.0.1"} dns-timeout = 1m dns-tries = 1'
 
 
 def encode_name(name):

@@ -122,6 +122,14 @@ def _tcp_table():
 
 # --- the gate -----------------------------------------------------------------
 
+def _with_resolver(conf, settings):
+    """A configuration with settings of DNS, beside those that it has."""
+    block = "resolver {"
+    if block not in conf:
+        conf += f"{block} }}\n"
+    return conf.replace(block, f"{block} {settings} ")
+
+
 class Gate:
     """dmarcgate with the configuration of a script, and its clock."""
 
@@ -131,9 +139,9 @@ class Gate:
         self._make_clock()
         (home / "zone").write_text(script.zone, "utf-8")
         conf = home / "proxy.conf"
-        conf.write_text(self._conf(script) + extra_conf + (
-            resolver or f'resolver {{ zone-file = "{home / "zone"}" }}\n'),
-            "utf-8")
+        conf.write_text(_with_resolver(
+            self._conf(script) + extra_conf,
+            resolver or f'zone-file = "{home / "zone"}"'), "utf-8")
         self.process = Process([DMARCGATE, "-c", conf], home / "events",
                                env=self._environment())
 
