@@ -60,7 +60,8 @@ textfile_path(struct span path, char text[PATH_MAX], struct buf *faults)
 		buf_append(faults, SPAN_LIT("a path is too long\n"));
 		return false;
 	}
-	memcpy(text, path.p, path.n);
+	if (path.n > 0)
+		memcpy(text, path.p, path.n);
 	text[path.n] = '\0';
 	return true;
 }
