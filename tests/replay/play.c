@@ -358,7 +358,8 @@ do_others(struct stage *stage, struct span what)
 	    (!span_equal(word, SPAN_LIT("hold")) ||
 	     !span_u64(next_word(&what), &count)))
 		return false;
-	stage->others = (unsigned)count;
+	for (size_t i = 0; i < stage->props.conf->backend_count; i++)
+		stage_hold(stage, i, (unsigned)count);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "proxy/limit.h"
 
 #include "tests/replay/bystander.h"
+#include "tests/replay/places.h"
 #include "tests/replay/stage_acts.h"
 
 #include <assert.h>
@@ -382,6 +383,7 @@ enum happening {
 	SPOOL_ENDS,
 	DNS_ANSWERS,
 	OCTETS_COME,
+	CLOSE_ENDS,
 	HAPPENINGS,
 };
 
@@ -416,6 +418,8 @@ can_happen(const struct stage *stage, enum happening happening,
 		return party->unsaid.n > 0 && party->is_up &&
 		       !party->is_securing && !party->has_ended &&
 		       session_wants(stage->session, side);
+	case CLOSE_ENDS:
+		return side == 0 && places_are_closing(stage);
 	case HAPPENINGS:
 		break;
 	}
@@ -449,6 +453,9 @@ happen(struct stage *stage, enum happening happening, enum session_side side)
 		return;
 	case OCTETS_COME:
 		deliver(stage, side);
+		return;
+	case CLOSE_ENDS:
+		places_end_one(stage);
 		return;
 	case HAPPENINGS:
 		return;
@@ -512,11 +519,8 @@ take_message(void *limits, const struct ip *client)
 
 	if (rate->count == 0 || !conf_is_limited(conf, client))
 		return true;
-	if (stage->limit == NULL)
-		stage->limit = limit_new(1, 1);
-	assert(stage->limit != NULL);
-	return limit_rate(stage->limit, RATE_MESSAGES, client, rate->count,
-			  rate->period_us, stage->now_us);
+	return limit_rate(places_limit(stage), RATE_MESSAGES, client,
+			  rate->count, rate->period_us, stage->now_us);
 }
 
 void
@@ -649,6 +653,10 @@ stage_kill(struct stage *stage)
 		if (stage->party[side].is_open)
 			stage_disconnect(stage, side, "reset");
 	stage_leave(stage);
+	places_clear(stage);
+	places_check(stage);
+	free(stage->upstreams);
+	init_upstreams(stage);
 }
 
 void

@@ -47,8 +47,10 @@ struct party {
 	struct buf unsaid; /* said in the script, not delivered yet */
 	struct heard heard;
 	bool is_skipping;
-	size_t backend;       /* which one it is, … */
-	size_t address;       /* … of its addresses, … */
+	size_t backend; /* which one it is, … */
+	size_t address; /* … of its addresses, … */
+	struct ip ip;   /* … and what that stands for, … */
+	uint16_t port;
 	unsigned connections; /* … and how often it was connected */
 	bool is_open;         /* from ACT_CONNECT to ACT_CLOSE or ACT_ABORT */
 	bool is_connecting;   /* the outcome was not told yet */
@@ -67,6 +69,7 @@ struct party {
 	bool is_hanging;           /* connects are not answered */
 	bool is_foreign; /* the client's address is none to come from */
 	bool is_full;    /* its backend takes no more connections */
+	bool has_place;  /* … and this one is counted (places.h) */
 	/* The dialogue as a bystander follows it. */
 	struct letter letter;
 	struct buf reply;    /* the line being said or heard */
@@ -90,6 +93,13 @@ struct question {
 	uint64_t hash;    /* of the name, as it was asked */
 	enum dns_type type;
 	uint64_t ticket;
+};
+
+/* Connections to each backend, where there is a ceiling. */
+struct stage_places {
+	unsigned others[STAGE_BACKENDS_MAX];  /* of another worker */
+	unsigned held[STAGE_BACKENDS_MAX];    /* of ours, … */
+	unsigned closing[STAGE_BACKENDS_MAX]; /* … that nobody listens to */
 };
 
 /* What stays as it is from one play to the next. Borrowed. */
@@ -116,7 +126,7 @@ struct stage {
 	struct session_peer peer;
 	char id[8];
 	unsigned connections;
-	unsigned others; /* connections that others have to each backend */
+	struct stage_places places;
 	struct session *session; /* NULL before the first and after the last */
 	struct party party[SIDE_COUNT];
 
@@ -139,7 +149,7 @@ struct stage {
 	bool is_spool_low;   /* on room: full, whatever becomes of lines */
 	bool is_spool_full;  /* as sessions see it */
 	bool is_memory_full; /* as sessions see it: this one is all there is */
-	struct limit *limit; /* for rates; made when needed */
+	struct limit *limit; /* that workers share; made when needed */
 	struct buf verdict;  /* the last line */
 	struct buf verdicts; /* all lines */
 	bool is_verdict_new;
@@ -192,8 +202,12 @@ void stage_pass(struct stage *stage, uint64_t now_us);
 
 void stage_drain(struct stage *stage);
 
+/* Other clients have so many connections to a backend now. */
+void stage_hold(struct stage *stage, size_t backend, unsigned count);
+
 /* The worker dies: the session is gone, and its file; its connections are
- * reset. What was on its way to the spool may be there or not. */
+ * reset. What was on its way to the spool may be there or not. The one that
+ * takes its place knows nothing of what became of connections to backends. */
 void stage_kill(struct stage *stage);
 
 /* Nobody moves: then there must be a deadline. */

@@ -4,6 +4,7 @@
 #include "proxy/endpoint.h"
 
 #include "tests/replay/bystander.h"
+#include "tests/replay/places.h"
 
 #include <assert.h>
 
@@ -148,19 +149,6 @@ can_come(const struct stage *stage, const struct session_action *action)
 					 action->source.family == to->family);
 }
 
-/* As a driver does; then nobody is connected to. */
-static bool
-has_no_place(const struct stage *stage, size_t backend)
-{
-	unsigned most = stage->props.conf->backends[backend].connections_max;
-	unsigned count = stage->others;
-
-	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++)
-		count += stage->party[side].is_open &&
-			 stage->party[side].backend == backend;
-	return most > 0 && count >= most;
-}
-
 static void
 connect_party(struct stage *stage, const struct session_action *action)
 {
@@ -177,7 +165,6 @@ connect_party(struct stage *stage, const struct session_action *action)
 			   stage_names[action->side]);
 		return;
 	}
-	party->is_full = has_no_place(stage, action->backend);
 	party->is_open = party->is_connecting = true;
 	party->is_behind_tls_failure = party->has_tls_failed &&
 				       party->backend == action->backend &&
@@ -185,8 +172,11 @@ connect_party(struct stage *stage, const struct session_action *action)
 	party->has_tls_failed = false;
 	party->backend = action->backend;
 	party->address = action->address;
+	party->ip = action->ip;
+	party->port = action->port;
+	party->is_full = !places_take(stage, action->side);
 	if (party->is_full)
-		return;
+		return; /* as with a driver: nobody is connected to */
 	party->connections++;
 	party->is_foreign = !can_come(stage, action);
 	if (!party->is_foreign)
@@ -299,6 +289,7 @@ end(struct stage *stage)
 		stage_fail(stage, "the session ended, its file is there");
 	/* A write may be under way: its octets must still be there. */
 	stage_give_back(stage, &stage->writing, "body");
+	places_check(stage);
 	stage_leave(stage);
 }
 
@@ -331,9 +322,11 @@ perform(struct stage *stage, const struct session_action *action)
 		return;
 	case ACT_CLOSE:
 		capture(stage, action->side);
+		places_close(stage, action->side);
 		stage_disconnect(stage, action->side, "close");
 		return;
 	case ACT_ABORT:
+		places_leave(stage, action->side);
 		stage_disconnect(stage, action->side, "abort");
 		return;
 	case ACT_ASK:
