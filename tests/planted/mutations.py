@@ -29,7 +29,9 @@ DIALOGUE, EVENTS, MAIL = "proxy/dialogue.c", "proxy/events.c", "proxy/mail.c"
 COMMANDS, INTAKE = "proxy/commands.c", "proxy/intake.c"
 PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
 SESSION, SECURE = "proxy/session.c", "proxy/secure.c"
-REACH = "proxy/reach.c"
+REACH, ROUTING = "proxy/reach.c", "proxy/routing.c"
+CONF_ROUTE, LIMIT = "proxy/conf_route.c", "proxy/limit.c"
+UPSTREAM = "proxy/upstream.c"
 
 MUTATIONS = (
     # Promise 2: nothing is accepted before the backend has.
@@ -385,6 +387,62 @@ MUTATIONS = (
     bug("requiretls-anywhere", "who need not prove its name may keep it safe",
         (BACKEND, "\tif (conf->tls != CONF_TLS_VERIFY)\n",
          "\tif (false)\n")),
+
+    # Routes.
+    bug("route-compare-dropped", "one mail goes two ways",
+        (COMMANDS, "\tif (mail->route != NULL && mail->envelope.accepted > 0 "
+         "&&\n\t    !routing_is_same(route, mail->route)) {\n",
+         "\tif (false) {\n")),
+    bug("mode-not-compared", "a watched recipient shares an enforced mail",
+        (ROUTING, "\treturn a->backend == b->backend && a->mode == b->mode "
+         "&&\n", "\treturn a->backend == b->backend &&\n")),
+    bug("listener-not-minded", "a route is taken by who came in elsewhere",
+        (CONF_ROUTE, "\treturn (route->listeners.count == 0 ||\n",
+         "\treturn (true ||\n")),
+    bug("client-not-minded", "a route is taken by any client",
+        (CONF_ROUTE, "\t       (route->clients.count == 0 ||\n"
+         "\t\thas_client(&route->clients, &arrival->client));\n",
+         "\t       true;\n")),
+    bug("client-of-the-connection", "XCLIENT does not change the route",
+        ("proxy/greeting.c", "\t\tsession->client.ip = xclient.ip;\n",
+         "\t\tsession->identity.client.ip = xclient.ip;\n"),
+        ("proxy/greeting.c", "\tsession->identity.client = session->client;\n"
+         "\tsession->identity.is_name_known = true;\n",
+         "\tsession->client.ip = session->identity.client.ip;\n"
+         "\tsession->identity.client = session->client;\n"
+         "\tif ((xclient.given & XCLIENT_ADDR) != 0)\n"
+         "\t\tsession->identity.client.ip = xclient.ip;\n"
+         "\tsession->identity.is_name_known = true;\n")),
+    bug("below-is-the-domain-itself", "a route of subdomains takes the domain",
+        (CONF_ROUTE, "\t\treturn domain.n > route->domain.n &&\n",
+         "\t\treturn domain.n >= route->domain.n &&\n")),
+    bug("backend-of-the-mail-before", "another route, and the old connection",
+        (ROUTING, "\tif (backend_is_alive(&session->backend) &&\n"
+         "\t    session->backend.index != route->backend)\n"
+         "\t\tsession_drop_leg(session, SIDE_BACKEND);\n", "")),
+
+    # Targets, and places at them.
+    bug("second-target-not-tried", "one address fails, and nobody is there",
+        (REACH, "\tif (!upstream_has_more(upstream_of(session, leg->index),\n"
+         "\t\t\t       &session->attempt[side]))\n\t\treturn false;\n",
+         "\tif (session->host != NULL)\n\t\treturn false;\n")),
+    bug("priority-ignored", "a reserve is used while the first is well",
+        (UPSTREAM, "target->priority < choice.priority))\n",
+         "target->priority > choice.priority))\n")),
+    bug("failed-connect-not-aborted",
+        "a connection that failed keeps its place",
+        (SESSION, "\tif (leg->target.id == 0)\n",
+         "\tif (leg->target.id == 0 ||\n"
+         "\t    leg->failure == EVENT_BACKEND_DOWN)\n")),
+    bug("places-of-the-dead", "a worker is killed, and its places stay taken",
+        (LIMIT, "\tmemset(slice(limit, worker), 0,\n"
+         "\t       (limit->mask + 1) * sizeof(struct entry));\n",
+         "\tfor (size_t i = 0; i <= limit->mask; i++)\n"
+         "\t\tif (slice(limit, worker)[i].what != UINT32_MAX)\n"
+         "\t\t\tslice(limit, worker)[i].count = 0;\n")),
+    bug("one-place-too-many", "a backend gets one connection more",
+        (LIMIT, "\tis_taken = sum(limit, key) < max && add(",
+         "\tis_taken = sum(limit, key) <= max && add(")),
 
     # What is decided, when nothing goes wrong.
     bug("reject-forgotten", "what should be refused is relayed",

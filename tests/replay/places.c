@@ -47,6 +47,7 @@ places_take(struct stage *stage, enum session_side side)
 	party->has_place =
 		limit_reach(places_limit(stage), WORKER_OURS, backend, most);
 	places->held[backend] += party->has_place;
+	places->refusals += !party->has_place;
 	if (party->has_place != is_free)
 		stage_fail(stage,
 			   "%u connections and %u of others are open, of %u "

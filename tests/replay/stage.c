@@ -156,9 +156,7 @@ finish_connect(struct stage *stage, enum session_side side)
 	int error = 0;
 
 	party->is_connecting = false;
-	if (party->is_full) {
-		error = -EUSERS;
-	} else if (party->is_foreign) {
+	if (party->is_foreign) {
 		error = -EPERM;
 	} else if (party->refusals > 0) {
 		party->refusals--;
@@ -395,8 +393,7 @@ can_happen(const struct stage *stage, enum happening happening,
 
 	switch (happening) {
 	case CONNECT_ENDS:
-		return party->is_connecting &&
-		       (party->is_full || !party->is_hanging);
+		return party->is_connecting && !party->is_hanging;
 	case SEND_ENDS:
 		return party->is_sending && !party->is_stalled;
 	case HANDSHAKE_ENDS:

@@ -68,8 +68,8 @@ struct party {
 	unsigned refusals;         /* connects that will fail */
 	bool is_hanging;           /* connects are not answered */
 	bool is_foreign; /* the client's address is none to come from */
-	bool is_full;    /* its backend takes no more connections */
-	bool has_place;  /* … and this one is counted (places.h) */
+	bool is_full; /* its backend takes no more connections: not told yet */
+	bool has_place; /* this one is counted (places.h) */
 	/* The dialogue as a bystander follows it. */
 	struct letter letter;
 	struct buf reply;    /* the line being said or heard */
@@ -100,6 +100,7 @@ struct stage_places {
 	unsigned others[STAGE_BACKENDS_MAX];  /* of another worker */
 	unsigned held[STAGE_BACKENDS_MAX];    /* of ours, … */
 	unsigned closing[STAGE_BACKENDS_MAX]; /* … that nobody listens to */
+	unsigned refusals;                    /* there was none */
 };
 
 /* What stays as it is from one play to the next. Borrowed. */

@@ -7,6 +7,7 @@
 #include "tests/replay/places.h"
 
 #include <assert.h>
+#include <errno.h>
 
 /* What a session may hold beside body-memory and two headers: bufs of its
  * three sides, its input, the line, the mail's arena. */
@@ -107,7 +108,7 @@ stage_disconnect(struct stage *stage, enum session_side side, const char *how)
 		mark(stage, side, how, SPAN_LIT(""));
 	party->is_open = party->is_up = party->is_connecting = false;
 	party->is_sending = party->has_ended = false;
-	party->is_securing = party->is_secured = false;
+	party->is_securing = party->is_secured = party->is_full = false;
 	party->is_data_asked = party->is_final_asked = false;
 	party->is_yes_said = false;
 	party->followed = 0;
@@ -380,9 +381,8 @@ check_memory(struct stage *stage)
 		stage->is_memory_full = false;
 }
 
-/* Tell the session one thing, and do what it asks for. */
-void
-stage_give(struct stage *stage, struct session_event event)
+static void
+give(struct stage *stage, struct session_event event)
 {
 	struct session_action action;
 
@@ -401,4 +401,32 @@ stage_give(struct stage *stage, struct session_event event)
 		     session_output(stage->session, side)->n > 0))
 			capture(stage, side);
 	check_memory(stage);
+}
+
+/* Nobody is connected to where there is no place: a driver knows it at once,
+ * and tells it when the actions are taken. True if it did. */
+static bool
+tell_full(struct stage *stage)
+{
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
+		struct party *party = &stage->party[side];
+
+		if (!party->is_full)
+			continue;
+		party->is_full = party->is_connecting = false;
+		party->has_ended = true;
+		give(stage, (struct session_event){ .kind = SESSION_CLOSED,
+						    .side = side,
+						    .error = -EUSERS });
+		return true;
+	}
+	return false;
+}
+
+void
+stage_give(struct stage *stage, struct session_event event)
+{
+	give(stage, event);
+	while (tell_full(stage) && !stage_has_failed(stage))
+		;
 }

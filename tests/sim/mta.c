@@ -146,6 +146,7 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 		has_xclient = false;
 	}
 	mta->has_greeted = true;
+	mta->target->is_doubtful = true;
 	mta->offered = 0;
 	if (!is_own)
 		mta->tls.hello_number = world->sender.hello_number;
@@ -255,6 +256,7 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 		stage_fail(&world->stage, "a binary message for a backend that "
 					  "takes none");
 	mta->post = world->sender.post;
+	target_trusted(world, side);
 	mta_answer(world, side, "250 2.1.0 Ok");
 }
 
@@ -278,6 +280,7 @@ hear_recipient(struct world *world, enum session_side side, struct span line)
 
 	check_parameters(world, mta, line, true);
 	address = span_first(address, span_find(address, '>'));
+	target_check_recipient(world, side, address);
 	if (!mta->has_sender) {
 		mta_answer(world, side, "503 5.5.1 MAIL first");
 	} else if (span_starts(address, SPAN_LIT("bad"))) {
@@ -564,8 +567,12 @@ begin(struct world *world, enum session_side side)
 		.conf = conf,
 		.is_identified = conf->identity == IDENTITY_NONE,
 		.recipients = recipients,
+		.failed_at = before.failed_at,
 	};
+	now->refusals = 0;
+	now->is_hanging = false;
 	mta_tls_begin(world, side, &before);
+	target_begin(world, side);
 	if (world_fault(world, FAULT_CONNECT_REFUSED))
 		now->refusals = 1;
 	else if (world_fault(world, FAULT_CONNECT_HANGS))
@@ -734,7 +741,7 @@ mta_step(struct world *world, enum session_side side)
 			    world_one_in(world, 2) ? 0 : -ECONNRESET);
 		return true;
 	}
-	if (misbehave(world, side))
+	if (misbehave(world, side) || target_step(world, side))
 		return true;
 	if (mta->state == MTA_LOST)
 		return false;

@@ -62,6 +62,7 @@ mta_take(struct world *world, struct mta *mta)
 	struct post *post = mta->post;
 	struct buf expected;
 
+	target_check_message(world, mta, is_diverted(world));
 	buf_init(&expected, ENVELOPE_MAX);
 	append_expected(world, post, &expected);
 	if (!span_equal(buf_span(&expected), buf_span(&mta->recipients)))

@@ -222,6 +222,15 @@ make_wire(struct post *post, const struct conf *conf,
 	assert(!post->wire.has_overflowed);
 }
 
+/* Capital letters, all but the first. */
+static void
+shout(char *address)
+{
+	while (*++address != '\0')
+		if (*address >= 'a' && *address <= 'z')
+			*address = (char)(*address - 'a' + 'A');
+}
+
 /* Local parts say how the backend treats them: see mta.c. */
 static void
 add_recipient(struct post *post, const struct conf *conf,
@@ -232,17 +241,26 @@ add_recipient(struct post *post, const struct conf *conf,
 	struct span domain = route->domain;
 	struct post_recipient *recipient = &post->recipients[post->count];
 	unsigned kind = below(dice, 24);
+	char local[32];
 
 	if (domain.n == 0)
 		domain = SPAN_LIT("backend.example");
 	if (one_in(dice, 30))
 		domain = SPAN_LIT("elsewhere.example");
 	*recipient = (struct post_recipient){ 0 };
-	snprintf(recipient->address, sizeof(recipient->address), "%s%u@%.*s",
+	snprintf(local, sizeof(local), "%s%u",
 		 kind == 0   ? "busy"
 		 : kind <= 2 ? "bad"
 			     : "bob",
-		 post->count, (int)domain.n, (const char *)domain.p);
+		 post->count);
+	if (route->match == MATCH_MAILBOX && kind > 2)
+		snprintf(local, sizeof(local), "%.*s", (int)route->local.n,
+			 (const char *)route->local.p);
+	snprintf(recipient->address, sizeof(recipient->address), "%s@%s%.*s",
+		 local, route->match == MATCH_BELOW ? "sub." : "",
+		 (int)domain.n, (const char *)domain.p);
+	if (one_in(dice, 8))
+		shout(recipient->address);
 	post->count++;
 }
 
@@ -287,17 +305,6 @@ post_make(struct post *post, const struct conf *conf,
 	while (post->count < count)
 		add_recipient(post, conf, dice);
 	make_wire(post, conf, dice);
-}
-
-const struct conf_route *
-post_route(const struct conf *conf, const char *address)
-{
-	struct span all = span_cstr(address);
-
-	size_t at = span_find(all, '@');
-
-	return conf_route(conf, NULL, span_first(all, at),
-			  span_after(all, at + 1));
 }
 
 static unsigned

@@ -79,8 +79,4 @@ void post_make(struct post *post, const struct conf *conf,
 unsigned post_expected(const struct post *post, const struct conf *conf,
 		       const struct conf_route *route);
 
-/* The route of a recipient; NULL if there is none. */
-const struct conf_route *post_route(const struct conf *conf,
-				    const char *address);
-
 #endif

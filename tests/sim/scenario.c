@@ -7,9 +7,9 @@
 #define TEXT_MAX (256u * 1024)
 
 const char *const scenario_names[SCENARIOS] = {
-	"early-tag", "early-xclient", "early-proxy",  "late-one",
-	"routes",    "divert-tag",    "divert-defer", "monitor",
-	"limits",    "tls-early",     "tls-required", "tls-routes",
+	"early-tag",    "early-xclient", "early-proxy", "late-one", "routes",
+	"divert-tag",   "divert-defer",  "monitor",     "limits",   "tls-early",
+	"tls-required", "tls-routes",    "roads",       "crowd",
 };
 
 static bool

@@ -8,7 +8,7 @@
 
 #include "tests/sim/world.h"
 
-#define SCENARIOS 12
+#define SCENARIOS 14
 
 extern const char *const scenario_names[SCENARIOS];
 

@@ -43,6 +43,18 @@ command(struct world *world, enum said said, unsigned recipient,
 	sender_expect(world, said, recipient);
 }
 
+/* The first are those of whoever connects. */
+const char *
+sender_address(unsigned i)
+{
+	static const char *const addresses[] = {
+		"192.0.2.10", "192.0.2.100", "192.0.2.130",
+		"192.0.2.77", "192.0.2.177", NULL,
+	};
+
+	return addresses[i];
+}
+
 void
 sender_start(struct world *world)
 {
@@ -58,7 +70,8 @@ sender_start(struct world *world)
 	sender->is_identified =
 		world->stage.peer.listener->xclient_from.count == 0 ||
 		world_one_in(world, 2);
-	world->client = "192.0.2.10";
+	world->client = sender_address(world_below(world, 3));
+	ip_parse(span_cstr(world->client), &world->stage.peer.ip);
 	sender_expect(world, SAID_NOTHING, 0);
 }
 
@@ -105,12 +118,15 @@ static void
 say_hello(struct world *world)
 {
 	struct sender *sender = &world->sender;
+	char text[80];
 
 	if (!sender->is_identified) {
 		sender->is_identified = true;
-		world->client = "192.0.2.77";
-		command(world, SAID_XCLIENT, 0,
-			"XCLIENT ADDR=192.0.2.77 PORT=99 NAME=other.example");
+		world->client = sender_address(3 + world_below(world, 2));
+		snprintf(text, sizeof(text),
+			 "XCLIENT ADDR=%s PORT=99 NAME=other.example",
+			 world->client);
+		command(world, SAID_XCLIENT, 0, text);
 	} else {
 		snprintf(sender->hello, sizeof(sender->hello),
 			 "%s client%u.example",

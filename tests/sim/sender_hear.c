@@ -66,6 +66,8 @@ hear_recipient(struct world *world, unsigned recipient, unsigned code)
 		stage_fail(&world->stage, "a recipient is good, though the "
 					  "sender was refused");
 	if (code / 100 == 2) {
+		if (sender->good == 0)
+			sender->first_good = recipient;
 		sender->is_good[recipient] = true;
 		sender->good++;
 	} else if (code / 100 == 5 && code != 503 && code != 530) {
@@ -105,15 +107,14 @@ check_expected(struct world *world, unsigned code)
 {
 	const struct sender *sender = &world->sender;
 	const struct conf *conf = world->scenario->props.conf;
-	const struct conf_route *route = NULL;
+	const struct conf_route *route;
 	unsigned expected;
 
-	for (unsigned i = 0; i < sender->post->count; i++)
-		if (sender->is_good[i])
-			route = post_route(conf,
-					   sender->post->recipients[i].address);
-	if (!world_is_calm(world) || route == NULL ||
-	    (code == 452 && world_is_cramped(world)))
+	if (!world_is_calm(world) || sender->good == 0 || world->was_full)
+		return;
+	route = road_of(world,
+			sender->post->recipients[sender->first_good].address);
+	if (route == NULL || (code == 452 && world_is_cramped(world)))
 		return;
 	/* A message that comes by one BDAT is a command like any other: it is
 	 * one too many for who has come to the limit before it. */
@@ -194,6 +195,7 @@ hear_reply(struct world *world, enum said said, unsigned recipient,
 	struct sender *sender = &world->sender;
 
 	sender_tls_hear(world, said, code);
+	road_hear(world, said, recipient, code);
 	switch (said) {
 	case SAID_NOTHING:
 		sender->phase = code == 220 ? SENDER_HELLO : SENDER_QUIT;

@@ -14,7 +14,8 @@
  * for the floors: that tells soonest whether a bug is found.
  *
  * The output is TAP: one case for each configuration, then, in all but short
- * runs, one for each kind of fault, which fails if that was hardly ever seen.
+ * runs, one for each kind of fault (fault.def) and each feature (feature.def),
+ * which fails if that was hardly ever seen, or used.
  * tests/run shows the counts, lines with "#:", even of a run that is good.
  */
 #include "tests/sim/scenario.h"
@@ -268,24 +269,35 @@ print_tally(const struct tally *tally)
 	print_count("messages lost", tally->lost);
 	for (enum fault fault = 0; fault < FAULT_COUNT; fault++)
 		print_count(fault_text(fault), tally->faults[fault]);
+	for (enum feature feature = 0; feature < FEATURE_COUNT; feature++)
+		print_count(feature_text(feature), tally->features[feature]);
 }
 
-/* A kind of fault that does not happen proves nothing. */
+static bool
+judge_floor(unsigned number, const char *text, uint64_t count, uint64_t floor)
+{
+	bool is_seen = count >= floor;
+
+	printf("%sok %u - %s: %llu times, %llu wanted\n", is_seen ? "" : "not ",
+	       number, text, (unsigned long long)count,
+	       (unsigned long long)floor);
+	return is_seen;
+}
+
+/* A kind of fault that does not happen proves nothing; nor does a feature that
+ * is not used. */
 static bool
 judge_floors(const struct tally *tally, unsigned number)
 {
 	uint64_t floor = tally->sessions / SESSIONS_A_FAULT;
 	bool is_good = true;
 
-	for (enum fault fault = 0; fault < FAULT_COUNT; fault++) {
-		bool is_seen = tally->faults[fault] >= floor;
-
-		printf("%sok %u - %s: %llu times, %llu wanted\n",
-		       is_seen ? "" : "not ", number++, fault_text(fault),
-		       (unsigned long long)tally->faults[fault],
-		       (unsigned long long)floor);
-		is_good &= is_seen;
-	}
+	for (enum fault fault = 0; fault < FAULT_COUNT; fault++)
+		is_good &= judge_floor(number++, fault_text(fault),
+				       tally->faults[fault], floor);
+	for (enum feature feature = 0; feature < FEATURE_COUNT; feature++)
+		is_good &= judge_floor(number++, feature_text(feature),
+				       tally->features[feature], floor);
 	return is_good;
 }
 
@@ -328,7 +340,8 @@ run_all(const struct options *options)
 	struct tally tally = { 0 };
 	unsigned number = 0;
 
-	printf("1..%u\n", chosen + (has_floors ? FAULT_COUNT : 0));
+	printf("1..%u\n",
+	       chosen + (has_floors ? FAULT_COUNT + FEATURE_COUNT : 0));
 	for (unsigned i = 0; i < SCENARIOS; i++)
 		if (is_chosen(options, scenario_names[i]))
 			is_good &= run_scenario(options, scenario_names[i],

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/sim/world.h"
 
+#include "tests/replay/places.h"
+
 #include <stdio.h>
 
 #define SECOND UINT64_C(1000000)
@@ -31,6 +33,23 @@ const char *
 fault_text(enum fault fault)
 {
 	return faults[fault].text;
+}
+
+const char *
+feature_text(enum feature feature)
+{
+	static const char *const texts[FEATURE_COUNT] = {
+#define FEATURE(name, text) [FEATURE_##name] = text,
+#include "tests/sim/feature.def"
+	};
+
+	return texts[feature];
+}
+
+void
+world_use(struct world *world, enum feature feature)
+{
+	world->features[feature] = true;
 }
 
 unsigned
@@ -142,7 +161,11 @@ kill_worker(struct world *world)
 	world->tally->unwritten += stage->is_line_due;
 	/* What it had said may still arrive. */
 	world->sender.is_deaf |= world_below(world, 2) == 0;
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++)
+		if (stage->party[side].has_place)
+			world_use(world, FEATURE_PLACE_KILLED);
 	stage_kill(stage);
+	target_restart(world);
 }
 
 static void
@@ -162,6 +185,8 @@ misbehave(struct world *world)
 	struct stage *stage = &world->stage;
 
 	trouble_dns(world);
+	if (world_has_ceilings(world) && world_one_in(world, 100))
+		target_crowd(world);
 	if (stage->party[SIDE_CLIENT].is_sending &&
 	    !stage->party[SIDE_CLIENT].is_stalled &&
 	    world_fault(world, FAULT_CLIENT_STALLS)) {
@@ -242,6 +267,22 @@ pass_time(struct world *world)
 		stage_pass(stage, next);
 }
 
+/* What has become of the connections, by what was just done. */
+static void
+look(struct world *world)
+{
+	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
+		mta_look(world, side);
+		mta_tls_look(world, side);
+	}
+	sender_tls_look(world);
+	if (world->stage.places.refusals > world->refusals) {
+		world->refusals = world->stage.places.refusals;
+		world->was_full = true;
+		world_use(world, FEATURE_PLACE_REFUSED);
+	}
+}
+
 static void
 step(struct world *world)
 {
@@ -253,21 +294,11 @@ step(struct world *world)
 	wake(world);
 	if (stage->session == NULL || stage_has_failed(stage))
 		return;
+	look(world);
 	if (world_below(world, 64) == 0)
 		stage_pass(stage, stage->now_us + world_below(world, 200000));
 	else if (!move_somebody(world))
 		pass_time(world);
-}
-
-/* What has become of the connections, by what was just done. */
-static void
-look(struct world *world)
-{
-	for (enum session_side side = SIDE_BACKEND; side < SIDE_COUNT; side++) {
-		mta_look(world, side);
-		mta_tls_look(world, side);
-	}
-	sender_tls_look(world);
 }
 
 /* Until the session ends. */
@@ -324,7 +355,8 @@ start_session(struct world *world, bool is_calm)
 	 * tries again each second. */
 	if (world->luck == 0)
 		stage->is_spool_full = false;
-	world->is_drained = false;
+	world->is_drained = world->was_full = false;
+	memset(world->features, 0, sizeof(world->features));
 	world->is_writing = world->is_reading = world->is_spooling = false;
 	world->disk_us = world->spool_us = world->dns_us = world->client_us = 0;
 	world->steps = world->troubled_until = 0;
@@ -335,12 +367,14 @@ start_session(struct world *world, bool is_calm)
 		stage->party[side].is_hanging = false;
 		stage->party[side].has_ended = false;
 		stage->party[side].refusals = 0;
+		world->mta[side].failed_at = 0;
 	}
 	stage->is_disk_full = stage->is_disk_broken = false;
 	stage->piece_max = how == 0   ? pieces[0]
 			   : how == 1 ? pieces[1]
 				      : pieces[2 + how % 3];
 	world->started_us = stage->now_us;
+	target_draw(world);
 	sender_start(world);
 	stage_start(stage);
 	look(world);
@@ -356,6 +390,10 @@ end_session(struct world *world)
 	mta_look(world, SIDE_BACKEND);
 	mta_look(world, SIDE_DIVERT);
 	sender_hear_rest(world);
+	places_end_all(&world->stage);
+	places_check(&world->stage);
+	for (unsigned i = 0; i < FEATURE_COUNT; i++)
+		tally->features[i] += world->features[i];
 	world->stage.now_us += 600 * SECOND;
 }
 
@@ -409,17 +447,38 @@ make_offers(struct world *world)
 	}
 }
 
+/* Of the routes that it may have had, by how the client came, one is enough. */
+static bool
+may_wait(const struct world *world, const struct post *post,
+	 const char *address)
+{
+	const struct conf *conf = world->scenario->props.conf;
+	struct ip client;
+
+	for (size_t i = 0; i < conf->listener_count; i++)
+		for (unsigned k = 0; sender_address(k) != NULL; k++) {
+			const struct conf_route *route;
+			unsigned expected;
+
+			ip_parse(span_cstr(sender_address(k)), &client);
+			route = road_find(conf, &conf->listeners[i], &client,
+					  address);
+			expected = route == NULL
+					   ? 5
+					   : post_expected(post, conf, route);
+			if (expected == 0 || expected == 4)
+				return true;
+		}
+	return false;
+}
+
 static bool
 waits_for_ever(const struct world *world, const struct post *post,
 	       const struct post_recipient *recipient)
 {
-	const struct conf *conf = world->scenario->props.conf;
-	const struct conf_route *route = post_route(conf, recipient->address);
-	unsigned expected =
-		route == NULL ? 5 : post_expected(post, conf, route);
-
-	return expected == 0 || expected == 4 || world_is_cramped(world) ||
-	       span_starts(span_cstr(recipient->address), SPAN_LIT("busy"));
+	return world_is_cramped(world) ||
+	       span_starts(span_cstr(recipient->address), SPAN_LIT("busy")) ||
+	       may_wait(world, post, recipient->address);
 }
 
 /* In calm sessions all finds its end. */
@@ -451,6 +510,8 @@ begin(struct world *world, const struct scenario *scenario, uint64_t seed,
 	for (unsigned i = 0; i < WORLD_POSTS_MAX; i++)
 		post_init(&world->posts[i]);
 	mta_init(world);
+	world->refusals = 0;
+	target_init(world);
 	make_offers(world);
 	make_posts(world);
 	tally->lives++;

@@ -32,6 +32,7 @@
 
 #include "tests/replay/stage.h"
 #include "tests/sim/post.h"
+#include "tests/sim/road.h"
 #include "tests/sim/tls.h"
 
 #define WORLD_POSTS_MAX 4
@@ -43,9 +44,16 @@ enum fault {
 #include "tests/sim/fault.def"
 	FAULT_COUNT
 };
+
+enum feature {
+#define FEATURE(name, text) FEATURE_##name,
+#include "tests/sim/feature.def"
+	FEATURE_COUNT
+};
 /* clang-format on */
 
 const char *fault_text(enum fault fault);
+const char *feature_text(enum feature feature);
 
 /* What was seen, over all lives. */
 struct tally {
@@ -53,6 +61,7 @@ struct tally {
 	uint64_t chunked, binary; /* replies to BDAT LAST heard, of those */
 	uint64_t client_tls, backend_tls; /* handshakes that came to stand */
 	uint64_t faults[FAULT_COUNT];
+	uint64_t features[FEATURE_COUNT]; /* sessions that used it */
 	/* Replies to the end of data that the sender heard, by class. */
 	uint64_t replies[6];
 	uint64_t killed;    /* sessions */
@@ -133,6 +142,7 @@ struct sender {
 	unsigned next;            /* counted from it */
 	bool is_good[POST_RECIPIENTS_MAX];
 	unsigned good;
+	unsigned first_good;   /* of these, as they were taken */
 	size_t content_at;     /* of the wire, or of the text */
 	bool is_chunk_refused; /* of this mail */
 	bool is_binary;        /* this mail */
@@ -160,6 +170,9 @@ enum mta_opinion {
 struct mta {
 	unsigned connection; /* the one it is in */
 	bool is_here;
+	struct target *target;
+	size_t failed_at; /* a connection to that backend, + 1; 0: none */
+	bool is_next;     /* that was the one before this one */
 	enum mta_state state;
 	const struct conf_backend *conf;
 	struct mta_tls tls;
@@ -197,11 +210,16 @@ struct world {
 		offers[STAGE_BACKENDS_MAX]; /* of each backend, in good times */
 	bool is_lax[STAGE_BACKENDS_MAX];    /* MAIL in a mail: joins it */
 	struct mta_talent talent[STAGE_BACKENDS_MAX];
+	struct target targets[ROAD_TARGETS_MAX];
+	unsigned target_count;
 	const char *client; /* its address, as the backend must see it */
 	unsigned session;   /* its number */
 	unsigned luck; /* of thousand occasions, those where it goes wrong */
 	unsigned troubled_until; /* steps: one fault brings on the next */
 	bool is_drained;
+	unsigned refusals; /* of connections, by ceilings, that are known of */
+	bool was_full;     /* there was one in this session */
+	bool features[FEATURE_COUNT]; /* used in this session */
 	/* Operations under way whose luck was drawn. */
 	bool is_writing, is_reading, is_spooling;
 	/* Until when they take; 0: no time. */
@@ -212,6 +230,9 @@ struct world {
 
 /* Whether it goes wrong, here and now. */
 bool world_fault(struct world *world, enum fault fault);
+
+/* This session has used it. */
+void world_use(struct world *world, enum feature feature);
 
 /* 0 … n - 1 */
 unsigned world_below(struct world *world, unsigned n);
@@ -244,6 +265,19 @@ world_has_tls(const struct world *world)
 		       .tls_certificates.count > 0;
 }
 
+/* Whether a backend takes only so many connections; if not, nobody comes and
+ * goes there. */
+static inline bool
+world_has_ceilings(const struct world *world)
+{
+	const struct conf *conf = world->scenario->props.conf;
+
+	for (size_t i = 0; i < conf->backend_count; i++)
+		if (conf->backends[i].connections_max > 0)
+			return true;
+	return false;
+}
+
 /* Wake whoever sleeps, at the latest after so long. */
 void world_sleep(struct world *world, uint64_t *wakes_us, uint64_t us_max);
 
@@ -254,6 +288,8 @@ bool world_live(struct world *world, const struct scenario *scenario,
 void world_end(struct world *world);
 
 /* sender.c */
+/* The addresses that clients have; NULL behind the last. */
+const char *sender_address(unsigned i);
 void sender_start(struct world *world);
 bool sender_step(struct world *world);   /* true: something moved */
 void sender_settle(struct world *world); /* at the end of its life */
