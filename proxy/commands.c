@@ -360,6 +360,12 @@ commands_run(struct session *session)
 {
 	bool has_moved = false;
 
+	/* While a message came, or a chunk, of which nothing has become: what
+	 * the client says next would go where it has not logged in. */
+	if (session_is_login_lost(session) && !session->is_goodbye) {
+		auth_lost(session);
+		return true;
+	}
 	while (session->phase == PHASE_COMMANDS && !session->is_goodbye &&
 	       session->backend.state != BACKEND_LOST &&
 	       session->out[SIDE_CLIENT].n < SESSION_REPLIES_HIGH &&
