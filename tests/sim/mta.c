@@ -85,6 +85,7 @@ say_keywords(struct world *world, enum session_side side)
 		{ EXTENSION_BINARYMIME, "250-BINARYMIME\r\n" },
 		{ EXTENSION_STARTTLS, "250-STARTTLS\r\n" },
 		{ EXTENSION_REQUIRETLS, "250-REQUIRETLS\r\n" },
+		{ EXTENSION_AUTH, "250-AUTH PLAIN GSSAPI LOGIN\r\n" },
 	};
 	struct mta *mta = &world->mta[side];
 
@@ -158,6 +159,8 @@ hear_hello(struct world *world, enum session_side side, struct span line)
 	if (offers_less(world))
 		mta->offered &= (unsigned)stage_draw(&world->stage) |
 				EXTENSION_BIT(EXTENSION_STARTTLS);
+	if (mta->login.is_in)
+		mta->offered &= ~EXTENSION_BIT(EXTENSION_AUTH);
 	mta->tls.has_xclient = has_xclient && mta_tls_has_xclient(world, side);
 	say_keywords(world, side);
 }
@@ -233,6 +236,7 @@ hear_mail(struct world *world, enum session_side side, struct span line)
 				EXTENSION_BIT(EXTENSION_CHUNKING);
 
 	check_parameters(world, mta, line, false);
+	mta_login_check(world, side);
 	if (mta->is_closed_to || !mta->is_identified)
 		stage_fail(&world->stage, "mail for a backend that does not "
 					  "know who the client is");
@@ -377,8 +381,10 @@ hear_command(struct world *world, enum session_side side, struct span line)
 	struct mta *mta = &world->mta[side];
 
 	mta_tls_check(world, side, line);
-	if (span_starts(line, SPAN_LIT("EHLO ")) ||
-	    span_starts(line, SPAN_LIT("HELO "))) {
+	if (mta->login.is_open || span_starts(line, SPAN_LIT("AUTH "))) {
+		mta_login_hear(world, side, line);
+	} else if (span_starts(line, SPAN_LIT("EHLO ")) ||
+		   span_starts(line, SPAN_LIT("HELO "))) {
 		hear_hello(world, side, line);
 	} else if (span_starts(line, SPAN_LIT("XCLIENT "))) {
 		hear_xclient(world, side, line);
@@ -403,6 +409,8 @@ hear_command(struct world *world, enum session_side side, struct span line)
 		hear_proof(world, side);
 	} else if (span_equal(line, SPAN_LIT("QUIT"))) {
 		mta->state = MTA_LOST;
+	} else if (mta->has_lied && login_is_here(world)) {
+		mta_answer(world, side, "500 5.5.1 A response to what?");
 	} else {
 		stage_fail(&world->stage, "no command: %.*s", (int)line.n,
 			   (const char *)line.p);
@@ -609,6 +617,7 @@ leave(struct world *world, enum session_side side)
 			(mta->opinion == OPINION_NONE &&
 			 world_fault(world, FAULT_LATE_ACCEPTANCE))))
 		mta_take(world, mta);
+	target_left(world, side, unread(world, side));
 	mta->is_here = false;
 	party(world, side)->is_stalled = false;
 }
@@ -710,6 +719,9 @@ misbehave(struct world *world, enum session_side side)
 	} else if (now->unsaid.n == 0 &&
 		   world_fault(world, FAULT_BACKEND_CLOSES)) {
 		mta_hang_up(world, side, 0);
+	} else if (mta->login.is_in && world_one_in(world, 10) &&
+		   login_fault(world, FAULT_LOGIN_DROPPED)) {
+		mta_hang_up(world, side, -ECONNRESET);
 	} else if (world_fault(world, FAULT_GOODBYE)) {
 		mta_say_goodbye(world, side);
 	} else if (world_fault(world, FAULT_BACKEND_STALLS)) {

@@ -16,6 +16,8 @@ mta_hang_up(struct world *world, enum session_side side, int error)
 		mta->opinion = OPINION_DONE;
 		mta_take(world, mta);
 	}
+	if (world->sender.login.is_in && mta->login.is_in)
+		world_use(world, FEATURE_LOGIN_FORGOTTEN);
 	mta->state = MTA_LOST;
 	stage_hang_up(&world->stage, side, error);
 }
@@ -81,7 +83,9 @@ mta_say_reply(struct world *world, enum session_side side, const char *text)
 	char line[256];
 	size_t n = strlen(text);
 
-	if (world_one_in(world, 8)) {
+	/* A challenge stands in one. */
+	if (!span_starts(span_cstr(text), SPAN_LIT("334")) &&
+	    world_one_in(world, 8)) {
 		snprintf(line, sizeof(line), "%.3s-first\r\n%.3s-\r\n", text,
 			 text);
 		mta_say(world, side, line);

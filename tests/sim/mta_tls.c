@@ -61,8 +61,13 @@ mta_tls_offers(struct world *world, enum session_side side, bool is_own)
 	struct mta_tls *tls = &world->mta[side].tls;
 	unsigned offers = world->offers[party(world, side)->backend];
 
+	/* It is for submission, too. */
+	if (login_is_here(world))
+		offers |= EXTENSION_BIT(EXTENSION_AUTH);
+
 	if (tls->is_secured)
-		return talent(world, side)->secured;
+		return talent(world, side)->secured |
+		       (offers & EXTENSION_BIT(EXTENSION_AUTH));
 	if (!talent(world, side)->has_tls ||
 	    world_fault(world, FAULT_STARTTLS_NOT_OFFERED))
 		return offers;

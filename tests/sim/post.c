@@ -352,7 +352,7 @@ unsigned
 post_expected(const struct post *post, const struct conf *conf,
 	      const struct conf_route *route)
 {
-	bool is_enforced = route->mode == MODE_ENFORCE;
+	bool is_enforced = route != NULL && route->mode == MODE_ENFORCE;
 
 	switch (post->flaw) {
 	case FLAW_HEADER_TOO_LARGE:

@@ -75,7 +75,7 @@ void post_make(struct post *post, const struct conf *conf,
 	       const struct post_dice *dice);
 
 /* The class of reply that its data must get where nothing goes wrong; 0: any.
- */
+ * Without a route it comes from a client that has logged in. */
 unsigned post_expected(const struct post *post, const struct conf *conf,
 		       const struct conf_route *route);
 

@@ -81,6 +81,10 @@ void target_begin(struct world *world, enum session_side side);
 bool target_step(struct world *world, enum session_side side);
 /* MAIL was heard: the gate cannot think that it is down. */
 void target_trusted(struct world *world, enum session_side side);
+/* The connection has ended, and this was not read: to whom it does not answer a
+ * greeting it is down. */
+void target_left(struct world *world, enum session_side side,
+		 struct span octets);
 /* Whom a recipient is taken for, and a message. */
 void target_check_recipient(struct world *world, enum session_side side,
 			    struct span address);

@@ -7,9 +7,10 @@
 #define TEXT_MAX (256u * 1024)
 
 const char *const scenario_names[SCENARIOS] = {
-	"early-tag",    "early-xclient", "early-proxy", "late-one", "routes",
-	"divert-tag",   "divert-defer",  "monitor",     "limits",   "tls-early",
-	"tls-required", "tls-routes",    "roads",       "crowd",
+	"early-tag", "early-xclient", "early-proxy",  "late-one",
+	"routes",    "divert-tag",    "divert-defer", "monitor",
+	"limits",    "tls-early",     "tls-required", "tls-routes",
+	"roads",     "crowd",         "login",        "login-proxy",
 };
 
 static bool

@@ -8,7 +8,7 @@
 
 #include "tests/sim/world.h"
 
-#define SCENARIOS 14
+#define SCENARIOS 16
 
 extern const char *const scenario_names[SCENARIOS];
 

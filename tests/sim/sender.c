@@ -67,6 +67,7 @@ sender_start(struct world *world)
 		.is_extended = !world_one_in(world, 8),
 	};
 	sender_tls_start(world);
+	sender_login_start(world);
 	sender->is_identified =
 		world->stage.peer.listener->xclient_from.count == 0 ||
 		world_one_in(world, 2);
@@ -157,16 +158,18 @@ say_mail(struct world *world)
 			    sender_is_offered(sender, EXTENSION_BINARYMIME);
 	if (has_size)
 		snprintf(size, sizeof(size), " SIZE=%zu", post->wire.n);
+	bool has_author = sender_is_offered(sender, EXTENSION_AUTH) &&
+			  world_one_in(world, 4);
 	bool is_safe = sender_is_offered(sender, EXTENSION_REQUIRETLS) &&
 		       world_one_in(world, 2);
-	snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s%s%s",
+	snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s%s%s%s",
 		 post->is_null_sender ? "" : "alice@sender.example", size,
 		 sender->is_binary ? " BODY=BINARYMIME"
 		 : is_eight_bit    ? " BODY=8BITMIME"
 				   : "",
 		 is_utf8 ? " SMTPUTF8" : "",
 		 has_dsn ? " RET=HDRS ENVID=QQ314159" : "",
-		 is_safe ? " REQUIRETLS" : "");
+		 is_safe ? " REQUIRETLS" : "", has_author ? " AUTH=<>" : "");
 	command(world, SAID_MAIL, 0, text);
 	sender->phase = SENDER_RCPT;
 }
@@ -375,7 +378,7 @@ say_babble(struct world *world)
 		"HELP",
 		"EHLO",
 		"DATA now",
-		"AUTH PLAIN",
+		"AUTH EXTERNAL",
 		"MAIL FROM:<a@b> X=Y",
 	};
 	unsigned what = world_below(world, 12);
@@ -437,6 +440,10 @@ misbehave(struct world *world)
 		sender->phase = SENDER_DONE;
 		return true;
 	}
+	if (sender->login.is_open)
+		return false;
+	if (sender_login_misbehave(world))
+		return true;
 	if (is_between && world_fault(world, FAULT_CLIENT_FLOODS)) {
 		flood(world);
 		return true;
@@ -460,6 +467,9 @@ speak(struct world *world)
 		return;
 	case SENDER_TLS:
 		sender_tls_say(world);
+		return;
+	case SENDER_LOGIN:
+		sender_login_say(world);
 		return;
 	case SENDER_MAIL:
 		begin_mail(world);
@@ -544,6 +554,8 @@ sender_step(struct world *world)
 		return true;
 	if (party(world)->is_stalled)
 		return false;
+	if (world->sender.login.is_open && sender_login_misbehave(world))
+		return true;
 	if (sender_hear(world, !world_one_in(world, 4)))
 		return true;
 	if (!may_speak(world))

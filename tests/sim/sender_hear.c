@@ -23,8 +23,10 @@ hear_greeting(struct world *world, unsigned code)
 	struct sender *sender = &world->sender;
 
 	if (code / 100 == 2) {
-		sender->phase =
-			sender_tls_is_next(world) ? SENDER_TLS : SENDER_MAIL;
+		sender_login_check_offer(world);
+		sender->phase = sender_tls_is_next(world)     ? SENDER_TLS
+				: sender_login_is_next(world) ? SENDER_LOGIN
+							      : SENDER_MAIL;
 		sender->is_pipelining =
 			!sender->is_shy &&
 			sender_is_offered(sender, EXTENSION_PIPELINING);
@@ -121,7 +123,8 @@ check_expected(struct world *world, unsigned code)
 	if (code == 421 && conf->refused_max != 0 &&
 	    sender->refused >= conf->refused_max)
 		return;
-	expected = post_expected(sender->post, conf, route);
+	expected = post_expected(sender->post, conf,
+				 sender->login.is_in ? NULL : route);
 	if (expected != 0 && expected != code / 100)
 		stage_fail(&world->stage,
 			   "all is calm, and the message is answered %u, but "
@@ -137,6 +140,7 @@ hear_final(struct world *world, unsigned code)
 	world->tally->replies[code / 100]++;
 	mta_finish(world);
 	check_expected(world, code);
+	sender_login_check_line(world);
 	if (code / 100 == 2) {
 		if (sender->copies != 1)
 			stage_fail(&world->stage,
@@ -227,6 +231,9 @@ hear_reply(struct world *world, enum said said, unsigned recipient,
 	case SAID_RSET:
 		sender->phase = SENDER_MAIL;
 		return;
+	case SAID_LOGIN:
+		sender_login_hear(world, code);
+		return;
 	case SAID_STARTTLS:
 	case SAID_EARLY:
 	case SAID_QUIT:
@@ -252,6 +259,7 @@ hear_keyword(struct sender *sender, struct span keyword)
 		{ SPAN_LIT("BINARYMIME"), EXTENSION_BINARYMIME },
 		{ SPAN_LIT("STARTTLS"), EXTENSION_STARTTLS },
 		{ SPAN_LIT("REQUIRETLS"), EXTENSION_REQUIRETLS },
+		{ SPAN_LIT("AUTH "), EXTENSION_AUTH },
 	};
 
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)

@@ -50,7 +50,9 @@ sender_tls_start(struct world *world)
 		sender->tls.is_wanted =
 			!world_fault(world, FAULT_CLIENT_SHUNS_TLS);
 	else
-		sender->tls.is_wanted = world_one_in(world, 2);
+		sender->tls.is_wanted = chosen->relays_auth
+						? !world_one_in(world, 8)
+						: world_one_in(world, 2);
 	/* By HELO it would never hear of STARTTLS. */
 	if (chosen->requires_tls && world_is_calm(world))
 		sender->is_extended = true;
@@ -329,6 +331,7 @@ sender_tls_hear(struct world *world, enum said said, unsigned code)
 	case SAID_RSET:
 		tls->has_mail = tls->is_unsure = false;
 		return;
+	case SAID_LOGIN:
 	case SAID_NOTHING:
 	case SAID_QUIT:
 	case SAID_OTHER:

@@ -247,6 +247,14 @@ target_trusted(struct world *world, enum session_side side)
 			world_use(world, FEATURE_TARGET_WORSE);
 }
 
+void
+target_left(struct world *world, enum session_side side, struct span octets)
+{
+	if (span_starts(octets, SPAN_LIT("EHLO ")) ||
+	    span_starts(octets, SPAN_LIT("HELO ")))
+		world->mta[side].target->is_doubtful = true;
+}
+
 static size_t
 index_of(const struct world *world, const struct mta *mta)
 {

@@ -34,8 +34,10 @@
 #define HEAP_MAX (1u << 20) /* octets in use between lives */
 #define SHOWN_MAX 40000     /* octets of a transcript, from its end */
 
-/* One fault of each kind for so many sessions, at the least. */
+/* One fault of each kind for so many sessions, and one session with each
+ * feature for so many, at the least. */
 #define SESSIONS_A_FAULT 2500
+#define SESSIONS_A_FEATURE 5000
 #define FLOORS_FROM 20000 /* sessions */
 
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
@@ -290,6 +292,7 @@ static bool
 judge_floors(const struct tally *tally, unsigned number)
 {
 	uint64_t floor = tally->sessions / SESSIONS_A_FAULT;
+	uint64_t feature_floor = tally->sessions / SESSIONS_A_FEATURE;
 	bool is_good = true;
 
 	for (enum fault fault = 0; fault < FAULT_COUNT; fault++)
@@ -297,7 +300,7 @@ judge_floors(const struct tally *tally, unsigned number)
 				       tally->faults[fault], floor);
 	for (enum feature feature = 0; feature < FEATURE_COUNT; feature++)
 		is_good &= judge_floor(number++, feature_text(feature),
-				       tally->features[feature], floor);
+				       tally->features[feature], feature_floor);
 	return is_good;
 }
 

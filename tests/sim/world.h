@@ -31,6 +31,7 @@
 #define TESTS_SIM_WORLD_H
 
 #include "tests/replay/stage.h"
+#include "tests/sim/login.h"
 #include "tests/sim/post.h"
 #include "tests/sim/road.h"
 #include "tests/sim/tls.h"
@@ -89,6 +90,7 @@ enum said {
 	SAID_HELLO,
 	SAID_XCLIENT,
 	SAID_STARTTLS,
+	SAID_LOGIN, /* AUTH, or a response */
 	SAID_EARLY, /* MAIL, before EHLO */
 	SAID_MAIL,
 	SAID_RCPT,
@@ -105,6 +107,7 @@ enum sender_phase {
 	SENDER_WAITS, /* for an answer that decides how to go on */
 	SENDER_HELLO,
 	SENDER_TLS,
+	SENDER_LOGIN,
 	SENDER_MAIL,
 	SENDER_RCPT,
 	SENDER_DATA,
@@ -125,6 +128,7 @@ struct sender {
 	char hello[64]; /* "EHLO client.example" */
 	unsigned hello_number;
 	struct sender_tls tls;
+	struct sender_login login;
 	unsigned offered;
 	bool is_extended, is_pipelining, is_shy; /* one command at a time */
 	bool is_identified;                      /* has said XCLIENT */
@@ -176,6 +180,7 @@ struct mta {
 	enum mta_state state;
 	const struct conf_backend *conf;
 	struct mta_tls tls;
+	struct mta_login login;
 	unsigned offered;   /* in its last EHLO reply */
 	bool is_identified; /* or needs not be */
 	bool is_closed_to;  /* refused the identity: no mail may come */
