@@ -93,6 +93,7 @@ scene_make(struct scene *scene)
 	scene->conf.dns_us_max = 1000000;
 	scene->conf.dns_tries = 1;
 	scene->conf.dns_cache_octets = 1 << 20;
+	scene->conf.dns_ttl_us_max = 3600000000u;
 	upstream_init(&scene->upstream, &scene->backend);
 	scene->resolver = resolver_new(scene->ring.ring, &scene->ring.timers,
 				       &scene->conf, NULL, &faults);
