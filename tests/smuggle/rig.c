@@ -52,6 +52,7 @@ rig_conf(const char *text)
 void
 rig_init(struct rig *rig, const struct conf *conf, struct dkim_engine *dkim)
 {
+	static const struct eval_settings rules = { .psl = NULL };
 	*rig = (struct rig){
 		.conf = conf,
 		.dkim = dkim,
@@ -67,6 +68,7 @@ rig_init(struct rig *rig, const struct conf *conf, struct dkim_engine *dkim)
 	assert(rig->upstreams != NULL);
 	rig->host = (struct session_host){
 		.conf = conf,
+		.rules = &rules,
 		.dkim = dkim,
 		.probed = rig->probed,
 		.upstreams = rig->upstreams,
