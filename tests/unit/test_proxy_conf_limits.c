@@ -93,6 +93,12 @@ what_is_no_limit_is_refused(void **state)
 		"greeting-timeout = 0",
 		"command-time = 999ms",
 		"data-rate = many",
+		"resolver { questions = 31 }",
+		"resolver { questions = 257 }",
+		"resolver { ttl-min = 61m }",
+		"resolver { ttl-max = 0 }",
+		"resolver { negative-ttl-max = 2d }",
+		"resolver { failure-ttl = 6m }",
 	};
 
 	(void)state;
@@ -128,6 +134,11 @@ what_does_not_fit_together_is_a_warning(void **state)
 		{ "limit { connections-total = 19 }",
 		  "warning: connections-per-address: more than "
 		  "connections-total" },
+		{ "resolver { ttl-min = 2m  ttl-max = 1m }",
+		  "warning: ttl-min: more than ttl-max" },
+		{ "resolver { servers = {\"127.0.0.1\", \"192.0.2.1\"} "
+		  "trust-ad = yes }",
+		  "warning: trust-ad: one of the servers is not on this host" },
 	};
 
 	(void)state;
