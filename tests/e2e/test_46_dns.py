@@ -99,6 +99,12 @@ def other_question(question):
     return answer(other, f"_dmarc.other.example 300 TXT {RECORD}")
 
 
+def late(question, _is_tcp):
+    """Behind the time-out; a lie, since it is a lie that must not count."""
+    time.sleep(0.6)
+    return [answer(question, rcode="NXDOMAIN")]
+
+
 def chain(question, length):
     names = [POLICY] + [f"n{i}.example" for i in range(length)]
     return answer(question, *[f"{a} 300 CNAME {b}."
@@ -125,6 +131,7 @@ def pointers(question):
 FAILURES = {
     # what the server sends -> rcode of the verdict
     "nothing": (lambda q, t: [], "time-out"),
+    "no policy, too late": (late, "time-out"),
     "SERVFAIL": (lambda q, t: [answer(q, rcode="SERVFAIL")], "SERVFAIL"),
     "REFUSED": (lambda q, t: [answer(q, rcode="REFUSED")], "REFUSED"),
     "NOTIMP": (lambda q, t: [answer(q, rcode="NOTIMP")], "NOTIMP"),
