@@ -197,7 +197,7 @@ read_signatures(struct dkim_check *check, const struct message *message)
 				    &check->candidate[at]);
 		check->candidate[at].at = i;
 		if (check->candidate[at].fate == DKIM_FATE_VERIFIED &&
-		    dkim_leaves_surplus(&field, message))
+		    dkim_leaves_surplus(check->candidate[at].names, message))
 			refuse(check, at, DKIM_FATE_IGNORED, DKIM_POLICY,
 			       "leaves a second field of a kind unsigned");
 		apply_caps(check, at, most, &given);

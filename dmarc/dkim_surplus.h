@@ -15,9 +15,7 @@
 #include "smtp/message.h"
 
 /* Whether the message has more fields than h= names, of a name that h= has,
- * that there may be one of, and by which a message is shown. False if the
- * signature cannot be read. */
-bool dkim_leaves_surplus(const struct field *signature,
-			 const struct message *message);
+ * that there may be one of, and by which a message is shown. */
+bool dkim_leaves_surplus(struct span h, const struct message *message);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -13,6 +12,9 @@ static const struct {
 	const char *header;
 	bool has_surplus;
 } cases[] = {
+	{ "", "From: a\r\nFrom: b\r\n", false },
+	{ "::", "From: a\r\nFrom: b\r\n", false },
+	{ "from", "", false },
 	{ "from", "From: a\r\n", false },
 	{ "from", "From: a\r\nFrom: b\r\n", true },
 	{ "from:from", "From: a\r\nFrom: b\r\n", false },
@@ -46,39 +48,14 @@ t1_the_table(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct message message;
-		struct field signature;
 		struct span body;
-		char text[500];
 
-		snprintf(text, sizeof(text),
-			 "DKIM-Signature: v=1; h=%s; d=a.example\r\n%s\r\n",
-			 cases[i].h, cases[i].header);
-		message_init(&message, sizeof(text));
-		message_feed(&message, span_cstr(text), &body);
-		signature = message_field(&message, 0);
-		if (dkim_leaves_surplus(&signature, &message) !=
+		message_init(&message, 500);
+		message_feed(&message, span_cstr(cases[i].header), &body);
+		message_feed(&message, SPAN_LIT("\r\n"), &body);
+		if (dkim_leaves_surplus(span_cstr(cases[i].h), &message) !=
 		    cases[i].has_surplus)
 			fail_msg("h=%s: %s", cases[i].h, cases[i].header);
-		message_fini(&message);
-	}
-}
-
-static void
-t2_what_is_no_signature(void **state)
-{
-	static const char *const bodies[] = { "", "v=1", "h",
-					      "=;=", "v=1; h=" };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-		struct message message;
-		struct field field = { .body = span_cstr(bodies[i]) };
-		struct span body;
-
-		message_init(&message, 100);
-		message_feed(&message, SPAN_LIT("From: a\r\nFrom: b\r\n\r\n"),
-			     &body);
-		assert_false(dkim_leaves_surplus(&field, &message));
 		message_fini(&message);
 	}
 }
@@ -88,7 +65,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t1_the_table),
-		cmocka_unit_test(t2_what_is_no_signature),
 	};
 
 	return cmocka_run_group_tests_name("surplus", tests, NULL, NULL);
