@@ -22,8 +22,8 @@
 
 /* What limits a hostile message: SPF_QUESTIONS_MAX (ten terms of ten names
  * each, and some that are asked ahead), twenty DKIM keys, eight author domains
- * of eight names each. */
-#define ANSWERS_MAX 256
+ * of eight names each, sixty ARC keys. */
+#define ANSWERS_MAX 320
 #define ANSWERS_RECORDS_MAX 128
 
 enum dns_type {

@@ -292,6 +292,39 @@ put_dkim(struct writer *writer, const struct dkim_signature *signature)
 	put_property(writer, "header.b=", signature->b_start); /* RFC 6008 */
 }
 
+/* How far back the message signatures of a chain pass; 0 is all the way. */
+static void
+put_oldest(struct writer *writer, size_t oldest)
+{
+	const uint8_t digits[] = { (uint8_t)('0' + oldest / 10),
+				   (uint8_t)('0' + oldest % 10) };
+	struct piece piece = { .n = 0 };
+
+	assert(oldest < 100);
+	add(&piece, SPAN_LIT("header.oldest-pass="));
+	add(&piece, oldest < 10 ? span_make(digits + 1, 1)
+				: span_make(digits, sizeof(digits)));
+	put_piece(writer, &piece);
+}
+
+/* RFC 8617 10.1 */
+static void
+put_arc(struct writer *writer, const struct arc_chain *chain,
+	const struct ip *client)
+{
+	char text[IP_TEXT_MAX];
+
+	put_method(writer, "arc", arc_result_name(chain->result));
+	if (chain->result == ARC_NONE)
+		return;
+	put_reason(writer, chain->reason);
+	if (client->family != IP_NONE)
+		put_property(writer,
+			     "smtp.remote-ip=", ip_format(client, text));
+	if (chain->result == ARC_PASS)
+		put_oldest(writer, chain->oldest_pass);
+}
+
 /* One result, also for several authors: whoever reads the first of several,
  * or any, must not find a pass that is not the message's. */
 static void
@@ -348,6 +381,8 @@ authres_format(const struct verdict *verdict, const struct spf_facts *facts,
 		put_dkim(&writer, &verdict->dkim[i]);
 	if (verdict->dkim_count == 0)
 		put_method(&writer, "dkim", dkim_result_name(DKIM_NONE));
+	if (verdict->arc != NULL)
+		put_arc(&writer, verdict->arc, &facts->client);
 	put_dmarc(&writer, verdict);
 	put(&writer, SPAN_LIT("\r\n"));
 	return !buf->has_overflowed;

@@ -25,10 +25,11 @@ bool authres_is_forged(const struct field *field, const struct span *ids,
 		       size_t count);
 
 /*
- * The field, folded, with final CR LF: spf, every dkim, and one dmarc for the
- * message; "none" if nothing was checked. `id` is of our settings, not empty
- * and at most 253 octets. A value that is too long for a line is left out.
- * With the null path smtp.helo stands for smtp.mailfrom. False if buf is full.
+ * The field, folded, with final CR LF: spf, every dkim, arc where the chain
+ * was evaluated, and one dmarc for the message; "none" if nothing was checked.
+ * `id` is of our settings, not empty and at most 253 octets. A value that is
+ * too long for a line is left out. With the null path smtp.helo stands for
+ * smtp.mailfrom. False if buf is full.
  */
 bool authres_format(const struct verdict *verdict,
 		    const struct spf_facts *facts, struct span id,

@@ -78,15 +78,21 @@ read_algorithm(struct reader *reader)
 	       malformed(reader, "no algorithm, or an unknown one");
 }
 
-/* RFC 6376 3.5: c=; a method for the body is "simple" where it is absent. */
+/* RFC 6376 3.5: c=; what is absent is "simple". In ARC it is "relaxed": its
+ * seals know nothing else, and its suite and signers hold to that for c=. */
 static bool
 read_canonicalization(struct reader *reader)
 {
 	struct span c, header, body;
 	size_t slash;
 
-	if (!find(reader, SPAN_LIT("c"), &c))
+	if (!find(reader, SPAN_LIT("c"), &c)) {
+		reader->candidate->is_header_relaxed =
+			reader->form == DKIM_FORM_ARC_MESSAGE;
+		reader->candidate->is_body_relaxed =
+			reader->form == DKIM_FORM_ARC_MESSAGE;
 		return true;
+	}
 	slash = span_find(c, '/');
 	header = span_first(c, slash);
 	body = slash == c.n ? SPAN_LIT("simple") : span_after(c, slash + 1);

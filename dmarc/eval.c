@@ -10,19 +10,13 @@
 #include "dmarc/eval.h"
 
 #include "dmarc/domain.h"
+#include "dmarc/eval_arc.h"
 
 #include <assert.h>
 
 #define FROM SPAN_LIT("From")
 
 #define SCRATCH_MAX 16384 /* one run's normalised names */
-
-/* One run. */
-struct run {
-	const struct eval_facts *facts;
-	struct answers *answers;
-	struct verdict *verdict;
-};
 
 /* --- the message's header --- */
 
@@ -222,8 +216,8 @@ has_same_top(struct span a, struct span b)
 /* Ask for the walk of an identifier that might turn out to be aligned. Half
  * of the questions are left for SPF: it asks bit by bit, and signatures of
  * many domains must not take what the author's own record needs. */
-static void
-ask_identifier(struct run *run, struct span domain)
+void
+eval_ask_identifier(struct run *run, struct span domain)
 {
 	struct span organizational;
 	size_t i = 0;
@@ -252,24 +246,19 @@ ask_all(struct run *run)
 	for (size_t i = 0; i < verdict->authors; i++)
 		is_known &= ask_author(run, &verdict->author[i]);
 	is_known &= dkim_check_ask(run->facts->dkim, run->answers);
-	ask_identifier(run, verdict->spf.domain);
+	is_known &= eval_arc_ask(run);
+	eval_ask_identifier(run, verdict->spf.domain);
 	for (size_t i = 0; i < domains; i++)
-		ask_identifier(run, domain[i]);
+		eval_ask_identifier(run, domain[i]);
+	eval_arc_ask_claims(run);
 	return is_known;
 }
 
 /* --- alignment --- */
 
-enum alignment {
-	ALIGNMENT_NOT,
-	ALIGNMENT_YES,
-	ALIGNMENT_UNKNOWN, /* an organizational domain could not be found */
-	ALIGNMENT_PENDING,
-};
-
-static enum alignment
-align(struct run *run, const struct eval_author *author, struct span domain,
-      bool is_strict)
+enum alignment
+eval_align(struct run *run, const struct eval_author *author,
+	   struct span domain, bool is_strict)
 {
 	struct span organizational = author->discovery.organizational;
 	enum discovery_status status;
@@ -323,7 +312,7 @@ find_identifier(struct run *run, const struct eval_author *author,
 		struct span domain, bool is_strict, bool has_passed,
 		struct findings *findings, bool *is_open)
 {
-	switch (align(run, author, domain, is_strict)) {
+	switch (eval_align(run, author, domain, is_strict)) {
 	case ALIGNMENT_NOT:
 		return false;
 	case ALIGNMENT_YES:
@@ -497,6 +486,8 @@ judge_author(struct run *run, struct eval_author *author)
 		return false;
 	if (eval_has_policy(author)) {
 		conclude_found(author, &findings);
+		if (author->disposition != DISPOSITION_NONE)
+			return eval_arc_judge(run, author);
 	} else if (findings.has_pass) {
 		conclude_pass(author);
 	} else {
@@ -580,8 +571,13 @@ rule_on(const struct run *run, const struct eval_author *author,
 	case OVERRIDE_NONE:
 		break;
 	}
-	if (run->facts->settings->needs_evidence &&
-	    author->disposition == DISPOSITION_REJECT && !has_evidence(run)) {
+	if (author->is_vouched_for) {
+		ruling->disposition = DISPOSITION_NONE;
+		ruling->override = &eval_arc_override;
+		ruling->rule = "RFC 8617 7.2: a trusted ARC sealer";
+	} else if (run->facts->settings->needs_evidence &&
+		   author->disposition == DISPOSITION_REJECT &&
+		   !has_evidence(run)) {
 		ruling->disposition = DISPOSITION_QUARANTINE;
 		ruling->rule = "RFC 9989 8: reject without other evidence";
 	}
@@ -645,6 +641,7 @@ decide(const struct run *run)
 	verdict->disposition = strictest.disposition;
 	verdict->override = strictest.override;
 	verdict->open_override = strictest.open_override;
+	verdict->override_comment = eval_arc_comment(run, strictest.override);
 	verdict->rule = strictest.rule;
 	if (verdict->result == DMARC_PASS &&
 	    verdict->from_fault != FROM_FAULT_NONE) {
@@ -682,6 +679,7 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 		return false;
 	verdict->dkim_count =
 		dkim_check_finish(facts->dkim, answers, &verdict->dkim);
+	eval_arc_finish(&run);
 	for (size_t i = 0; i < verdict->authors; i++)
 		is_known &= judge_author(&run, &verdict->author[i]);
 	return is_known && decide(&run);

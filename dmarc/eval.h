@@ -25,6 +25,7 @@
 #ifndef DMARC_EVAL_H
 #define DMARC_EVAL_H
 
+#include "dmarc/arc.h"
 #include "dmarc/domain_list.h"
 #include "dmarc/override.h"
 #include "dmarc/spf.h"
@@ -48,6 +49,8 @@ struct eval_settings {
 	bool does_honour_pct; /* by the tree walk too */
 	/* Author domains whose pct= is not honoured; may be NULL. */
 	const struct domain_list *unsampled;
+	const struct span *arc_sealers; /* whose word is taken; normalised */
+	size_t arc_sealer_count;
 };
 
 struct eval_facts {
@@ -56,8 +59,9 @@ struct eval_facts {
 	struct spf_facts spf;
 	const struct message *message; /* complete header; from HEADER on */
 	struct dkim_check *dkim;       /* header fed; from HEADER on */
-	bool is_authenticated;         /* no verdict: outcome na */
-	unsigned percentile; /* 0 … 99, this message's place under pct= */
+	struct arc_check *arc; /* the same; NULL: ARC is not evaluated */
+	bool is_authenticated; /* no verdict: outcome na */
+	unsigned percentile;   /* 0 … 99, this message's place under pct= */
 };
 
 enum dmarc_result {
@@ -104,6 +108,7 @@ struct eval_author {
 	bool does_author_exist;
 	bool is_spf_aligned;
 	uint32_t dkim_aligned; /* bit i: signature i is aligned */
+	bool is_vouched_for;   /* by an ARC sealer that we trust */
 	bool may_defer;        /* temperror that matters: later may differ */
 	bool is_spf_temporary; /* … because of SPF */
 	enum disposition
@@ -117,6 +122,7 @@ struct verdict {
 	struct spf_outcome spf;
 	const struct dkim_signature *dkim;
 	size_t dkim_count;
+	const struct arc_chain *arc; /* NULL: not evaluated */
 	enum from_fault from_fault;
 	size_t authors;
 	struct eval_author author[FROM_DOMAINS_MAX];
@@ -126,6 +132,7 @@ struct verdict {
 	enum disposition policy_disposition;  /* before override, evidence */
 	enum disposition disposition;         /* after them */
 	const struct override_rule *override; /* that changed it, or NULL */
+	struct span override_comment;         /* for reports; may be empty */
 	/* The override that may change it, but cannot be decided for now. */
 	const struct override_rule *open_override;
 	const char *rule; /* what decided at last; constant */

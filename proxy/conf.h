@@ -229,6 +229,8 @@ struct conf {
 	enum conf_action bad_from;       /* reject tag relay ("accept") */
 	const struct span *authserv_ids; /* [0] is the one we write */
 	size_t authserv_id_count;
+	const struct span *arc_sealers; /* normalised */
+	size_t arc_sealer_count;
 	bool does_honour_pct;
 	const struct span *unsampled; /* no-sampling: domains, and … */
 	size_t unsampled_count;

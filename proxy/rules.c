@@ -79,6 +79,8 @@ rules_open(struct rules *rules, const struct conf *conf, struct buf *faults)
 		.psl = rules->psl,
 		.overrides = conf->overrides,
 		.override_count = conf->override_count,
+		.arc_sealers = conf->arc_sealers,
+		.arc_sealer_count = conf->arc_sealer_count,
 		.forces = conf->forces,
 		.force_count = conf->force_count,
 		.does_honour_pct = conf->does_honour_pct,

@@ -64,6 +64,10 @@ list_count(const struct spool_record *record, enum spool_list list)
 		return record->recipient_count;
 	case SPOOL_LIST_DKIM:
 		return verdict == NULL ? 0 : verdict->dkim_count;
+	case SPOOL_LIST_ARC:
+		return verdict == NULL || verdict->arc == NULL
+			       ? 0
+			       : verdict->arc->sets;
 	case SPOOL_LIST_STRIPPED:
 		return record->stripped_count;
 	case SPOOL_LIST_FROM_DOMAINS:

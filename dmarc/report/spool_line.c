@@ -9,6 +9,7 @@ static const char *const list_names[SPOOL_LIST_COUNT] = {
 	[SPOOL_LIST_DNS] = "dns",
 	[SPOOL_LIST_RCPT] = "envelope.rcpt",
 	[SPOOL_LIST_DKIM] = "dkim",
+	[SPOOL_LIST_ARC] = "arc.sets",
 	[SPOOL_LIST_STRIPPED] = "stripped",
 	[SPOOL_LIST_FROM_DOMAINS] = "from_domains",
 };
@@ -285,6 +286,59 @@ write_dkim(struct spool_writer *writer)
 	json_array_end(&writer->json);
 }
 
+/* A set of the chain; the seal's names, and those of the signature. */
+static void
+write_set(struct spool_writer *writer, size_t i)
+{
+	const struct arc_set *set = &writer->verdict->arc->set[i];
+
+	json_object(&writer->json);
+	number(writer, "i", i + 1);
+	word(writer, "cv", arc_status_name(set->status));
+	text_or_null(writer, "arc.sets.domain", set->seal.domain);
+	text_or_null(writer, "arc.sets.selector", set->seal.selector);
+	text_or_null(writer, "arc.sets.ams_domain", set->message.domain);
+	text_or_null(writer, "arc.sets.ams_selector", set->message.selector);
+	json_object_end(&writer->json);
+}
+
+static void
+write_sets(struct spool_writer *writer, const struct arc_chain *chain)
+{
+	size_t length = list_length(writer, SPOOL_LIST_ARC, chain->sets);
+
+	json_key(&writer->json, "sets");
+	json_array(&writer->json);
+	for (size_t i = 0; i < length; i++)
+		write_set(writer, i);
+	json_array_end(&writer->json);
+}
+
+/* Where nothing evaluated it, "none" alone would be a claim about the chain.
+ */
+static void
+write_arc(struct spool_writer *writer)
+{
+	static const struct arc_chain none = { .result = ARC_NONE };
+	bool is_evaluated =
+		writer->verdict != NULL && writer->verdict->arc != NULL;
+	const struct arc_chain *chain =
+		is_evaluated ? writer->verdict->arc : &none;
+
+	json_key(&writer->json, "arc");
+	json_object(&writer->json);
+	word(writer, "result", arc_result_name(chain->result));
+	truth(writer, "evaluated", is_evaluated);
+	word(writer, "reason", chain->reason);
+	number(writer, "instance", chain->instance);
+	if (chain->result == ARC_PASS)
+		number(writer, "oldest_pass", chain->oldest_pass);
+	else
+		nothing(writer, "oldest_pass");
+	write_sets(writer, chain);
+	json_object_end(&writer->json);
+}
+
 static void
 write_tags(struct spool_writer *writer, const struct record *record)
 {
@@ -414,6 +468,7 @@ write_override(struct spool_writer *writer)
 	json_object(&writer->json);
 	text(writer, "override.name", verdict->override->name);
 	word(writer, "reason", verdict->override->reason);
+	text_or_null(writer, "override.comment", verdict->override_comment);
 	word(writer, "instead_of",
 	     disposition_name(verdict->policy_disposition));
 	json_object_end(&writer->json);
@@ -574,18 +629,6 @@ write_times(struct spool_writer *writer)
 	json_thousandths(&writer->json, record->backend_us);
 	json_key(&writer->json, "total");
 	json_thousandths(&writer->json, record->total_us);
-	json_object_end(&writer->json);
-}
-
-/* Nothing evaluates ARC yet; "none" alone would be a claim about the chain. */
-static void
-write_arc(struct spool_writer *writer)
-{
-	json_key(&writer->json, "arc");
-	json_object(&writer->json);
-	text(writer, "result", SPAN_LIT("none"));
-	json_key(&writer->json, "evaluated");
-	json_bool(&writer->json, false);
 	json_object_end(&writer->json);
 }
 

@@ -170,6 +170,45 @@ explain_dkim(const struct verdict *verdict, struct buf *out)
 		say_signature(&verdict->dkim[i], i, out);
 }
 
+/* --- ARC ---------------------------------------------------------------- */
+
+static void
+say_set(const struct arc_set *set, size_t i, struct buf *out)
+{
+	buf_printf(out, "  %zu: cv=%s, sealed by d=", i + 1,
+		   arc_status_name(set->status));
+	say_text(out, set->seal.domain);
+	say(out, " s=");
+	say_text(out, set->seal.selector);
+	if (set->results.dmarc > 0) {
+		say(out, set->results.is_dmarc_pass
+				 ? ", which says dmarc=pass for "
+				 : ", which says that dmarc did not pass for ");
+		say_text(out, set->results.dmarc_from);
+	}
+	say(out, "\n");
+}
+
+static void
+explain_arc(const struct arc_chain *chain, struct buf *out)
+{
+	say(out, "\nARC (RFC 8617)\n");
+	if (chain == NULL || chain->result == ARC_NONE) {
+		say(out, "  The message has no chain.\n");
+		return;
+	}
+	buf_printf(out, "  %s", arc_result_name(chain->result));
+	if (chain->reason[0] != '\0')
+		buf_printf(out, " (%s)", chain->reason);
+	if (chain->instance > 0)
+		buf_printf(out, ", at set %zu", chain->instance);
+	if (chain->result == ARC_PASS)
+		buf_printf(out, ", oldest-pass %zu", chain->oldest_pass);
+	say(out, "\n");
+	for (size_t i = 0; i < chain->sets; i++)
+		say_set(&chain->set[i], i, out);
+}
+
 /* --- DMARC -------------------------------------------------------------- */
 
 static void
@@ -324,6 +363,11 @@ explain_verdict(const struct judge *judge, const struct decision *decision,
 		buf_printf(out, " applies (%s), in place of %s\n",
 			   verdict->override->reason,
 			   disposition_name(verdict->policy_disposition));
+		if (verdict->override_comment.n > 0) {
+			say(out, "  ");
+			say_text(out, verdict->override_comment);
+			say(out, "\n");
+		}
 	}
 	if (verdict->open_override != NULL) {
 		say(out, "  The override ");
@@ -346,6 +390,7 @@ explain(const struct judge *judge, const struct decision *decision,
 	explain_dns(judge, out);
 	explain_spf(judge, out);
 	explain_dkim(&judge->verdict, out);
+	explain_arc(judge->verdict.arc, out);
 	explain_dmarc(&judge->verdict, out);
 	explain_verdict(judge, decision, out);
 	return !out->has_overflowed;

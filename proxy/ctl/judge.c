@@ -131,6 +131,8 @@ feed(struct judge *judge)
 	if (judge->message.state == MESSAGE_TOO_LARGE)
 		return false;
 	dkim_check_header(judge->facts.dkim, &judge->message);
+	arc_check_header(judge->facts.arc, &judge->message,
+			 dkim_check_bodies(judge->facts.dkim));
 	if (body.n > 0)
 		dkim_check_body(judge->facts.dkim, body);
 	return true;
@@ -145,9 +147,9 @@ prepare(struct judge *judge)
 	answers_init(&judge->answers, &judge->arena, conf->dns_questions_max);
 	message_init(&judge->message, conf->header_size_max);
 	judge->engine = dkim_engine_new(conf->dkim_engine);
-	if (judge->engine != NULL)
-		dkim_engine_distrust_length(judge->engine,
-					    conf->distrusts_length);
+	if (judge->engine == NULL)
+		return false;
+	dkim_engine_distrust_length(judge->engine, conf->distrusts_length);
 	judge->spf.engine = conf->spf_engine;
 	judge->spf.now_s = judge->now_s;
 	judge->facts = (struct eval_facts){
@@ -155,12 +157,12 @@ prepare(struct judge *judge)
 		.settings = judge->rules,
 		.spf = judge->spf,
 		.message = &judge->message,
-		.dkim = judge->engine == NULL
-				? NULL
-				: dkim_check_new(judge->engine, &judge->arena,
-						 judge->now_s),
+		.dkim = dkim_check_new(judge->engine, &judge->arena,
+				       judge->now_s),
+		.arc = arc_check_new(dkim_engine_crypto(judge->engine),
+				     &judge->arena, judge->now_s),
 	};
-	return judge->facts.dkim != NULL;
+	return judge->facts.dkim != NULL && judge->facts.arc != NULL;
 }
 
 static bool

@@ -752,7 +752,7 @@ def test_eval_by_a_configuration(zone_file, write):
              write(senders.message("alice@reject.example"))]
     verdict = judge(zone_file, "--ip", senders.BAD, *words)
     assert verdict["override"] == {"name": "lists", "reason": "mailing_list",
-                                   "instead_of": "reject"}
+                                   "comment": None, "instead_of": "reject"}
     verdict = judge(zone_file, "--ip", "198.51.100.1", *words, status=2)
     assert verdict["override"] is None and verdict["mode"] == "monitor"
     assert not verdict["enforced"] and verdict["action"] == "relay"
@@ -805,11 +805,12 @@ def keys_of(value):
 def test_every_key_is_in_the_manual(zone_file, write):
     conf = write(b'override lists { client = 203.0.113.0/24 action = accept }',
                  "proxy.conf")
-    message = senders.sign(senders.message("alice@reject.example"),
-                           "none.example")
+    message = b"ARC-Seal: i=1; cv=none\r\n" + senders.sign(
+        senders.message("alice@reject.example"), "none.example")
     verdict = judge(zone_file, "-c", conf, "--ip", senders.BAD, "--mail-from",
                     "alice@reject.example", write(message))
     assert verdict["override"] and verdict["dkim"] and verdict["dns"]
+    assert verdict["arc"]["sets"]
     manual = (ROOT / "conf" / "dmarcgate-verdict.5").read_text("utf-8")
     listed = set()
     for item in re.findall(r"^\.It Cm (.*)$", manual, re.M):

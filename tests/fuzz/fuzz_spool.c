@@ -117,7 +117,7 @@ fill_author(struct source *source, struct eval_author *author)
 
 static void
 fill_verdict(struct source *source, struct verdict *verdict,
-	     struct policy_override *override,
+	     struct override_rule *override,
 	     struct dkim_signature dkim[DKIM_LISTED_MAX])
 {
 	*verdict = (struct verdict){ 0 };
@@ -141,6 +141,24 @@ fill_verdict(struct source *source, struct verdict *verdict,
 	override->reason = "other";
 	if (number(source, 2))
 		verdict->override = override;
+}
+
+static void
+fill_chain(struct source *source, struct arc_chain *chain,
+	   struct arc_set set[ARC_SETS_MAX])
+{
+	*chain = (struct arc_chain){
+		.result = (enum arc_result)number(source, 3),
+		.reason = "",
+		.sets = number(source, ARC_SETS_MAX + 1),
+		.set = set,
+	};
+	for (size_t i = 0; i < chain->sets; i++) {
+		set[i] = (struct arc_set){ .status = ARC_STATUS_PASS };
+		set[i].seal.domain = text(source);
+		set[i].seal.selector = text(source);
+		set[i].message.domain = text(source);
+	}
 }
 
 static void
@@ -182,9 +200,11 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	struct source source = { .pieces = pieces_make(input, n) };
 	struct dkim_signature dkim[DKIM_LISTED_MAX];
-	struct policy_override override = { 0 };
+	struct override_rule override = { 0 };
 	struct spool_record record = { .action = "relay", .mode = "enforce" };
 	struct answers answers;
+	struct arc_set set[ARC_SETS_MAX];
+	struct arc_chain chain;
 	struct verdict verdict;
 
 	arena_init(&source.arena, (size_t)8 << 20);
@@ -199,6 +219,9 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	record.route = text(&source);
 	fill_answers(&source, &answers);
 	fill_verdict(&source, &verdict, &override, dkim);
+	fill_chain(&source, &chain, set);
+	verdict.override_comment = text(&source);
+	verdict.arc = &chain;
 	record.answers = &answers;
 	if ((source.pieces.choice & 1) == 0)
 		record.verdict = &verdict;

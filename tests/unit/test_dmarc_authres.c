@@ -122,6 +122,37 @@ t2_the_null_path_shows_the_helo_name(void **state)
 		    "\r\n");
 }
 
+static void
+t2_a_chain_shows_how_far_back_it_passes(void **state)
+{
+	struct verdict verdict = verdict_of(DMARC_FAIL, "a.example");
+	struct spf_facts facts = { .is_null = true,
+				   .helo = SPAN_LIT("b.example") };
+	struct arc_chain chain = { .result = ARC_PASS,
+				   .reason = "",
+				   .oldest_pass = 0 };
+
+	(void)state;
+	assert_true(ip_parse(SPAN_LIT("2001:db8::1"), &facts.client));
+	verdict.arc = &chain;
+	assert_non_null(strstr(formatted(&verdict, &facts),
+			       "\tdkim=none;\r\n"
+			       "\tarc=pass smtp.remote-ip=\"2001:db8::1\" "
+			       "header.oldest-pass=0;\r\n"
+			       "\tdmarc=fail "));
+	chain.oldest_pass = 41;
+	assert_non_null(
+		strstr(formatted(&verdict, &facts), " header.oldest-pass=41;"));
+	chain = (struct arc_chain){ .result = ARC_FAIL,
+				    .reason = "the key is revoked" };
+	assert_true(ip_parse(SPAN_LIT("192.0.2.1"), &facts.client));
+	assert_non_null(strstr(formatted(&verdict, &facts),
+			       "\tarc=fail reason=\"the key is revoked\" "
+			       "smtp.remote-ip=192.0.2.1;\r\n"));
+	chain = (struct arc_chain){ .result = ARC_NONE, .reason = "" };
+	assert_non_null(strstr(formatted(&verdict, &facts), "\tarc=none;\r\n"));
+}
+
 /* With several authors the field has one result, that of the message. */
 static void
 t3_one_result_for_several_authors(void **state)
@@ -580,6 +611,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(t1_a_message_that_passes),
 		TEST(t2_the_null_path_shows_the_helo_name),
+		TEST(t2_a_chain_shows_how_far_back_it_passes),
 		TEST(t3_one_result_for_several_authors),
 		TEST(t4_no_policy_is_named_where_there_is_none),
 		TEST(t5_nothing_checked_is_none),

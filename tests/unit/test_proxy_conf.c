@@ -102,6 +102,7 @@ test_02_a_whole_file(void **state)
 		"route \"*\" { backend = a }\n"
 		"dmarc { on-fail-none = subject  on-quarantine = divert\n"
 		"  authserv-id = { mx1.example.com, old.example.com }\n"
+		"  arc-sealers = { Lists.Example.NET., other.example }\n"
 		"  reject-mode = evidence temperror = defer bad-from = tag }\n"
 		"quarantine { recipient = \"q@example.com\" backend = b\n"
 		"  subject = \"\\${x} \\\"y\\\" \" }\n"
@@ -144,6 +145,8 @@ test_02_a_whole_file(void **state)
 	assert_int_equal(conf->bad_from, ACTION_TAG);
 	assert_int_equal(conf->authserv_id_count, 2);
 	assert_span(conf->authserv_ids[1], "old.example.com");
+	assert_int_equal(conf->arc_sealer_count, 2);
+	assert_span(conf->arc_sealers[0], "lists.example.net");
 	assert_span(conf->quarantine.recipient, "q@example.com");
 	assert_int_equal(conf->quarantine.backend, 1);
 	assert_span(conf->quarantine.subject, "${x} \"y\" ");

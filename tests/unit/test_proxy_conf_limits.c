@@ -94,7 +94,7 @@ what_is_no_limit_is_refused(void **state)
 		"command-time = 999ms",
 		"data-rate = many",
 		"resolver { questions = 31 }",
-		"resolver { questions = 257 }",
+		"resolver { questions = 321 }",
 		"resolver { ttl-min = 61m }",
 		"resolver { ttl-max = 0 }",
 		"resolver { negative-ttl-max = 2d }",

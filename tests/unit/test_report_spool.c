@@ -284,7 +284,9 @@ test_01_a_whole_line(void **state)
 		"\"selector\":\"s1\",\"algorithm\":\"ed25519-sha256\","
 		"\"bits\":256,\"aligned\":true,\"unsigned_octets\":7,"
 		"\"reason\":\"body hash\"}],"
-		"\"arc\":{\"result\":\"none\",\"evaluated\":false},"
+		"\"arc\":{\"result\":\"none\",\"evaluated\":false,"
+		"\"reason\":null,\"instance\":0,\"oldest_pass\":null,"
+		"\"sets\":[]},"
 		"\"dmarc\":{\"result\":\"fail\",\"policy\":\"reject\","
 		"\"domain\":\"sender.example\","
 		"\"record\":\"v=DMARC1; p=reject; "
@@ -303,6 +305,7 @@ test_01_a_whole_line(void **state)
 		"\"auto_submitted\":false},"
 		"\"rule\":\"override\",\"disposition\":\"none\","
 		"\"override\":{\"name\":\"lists\",\"reason\":\"mailing_list\","
+		"\"comment\":null,"
 		"\"instead_of\":\"reject\"},\"enforced\":true,"
 		"\"mode\":\"enforce\",\"action\":\"relay\","
 		"\"otherwise\":\"reject\",\"reply\":\"250 2.0.0 Ok\","
@@ -406,6 +409,54 @@ test_04_several_authors(void **state)
 	assert_at(line, "dmarc.error", "\"bad-policy\"");
 	assert_at(line, "spf.aligned", "true");
 	assert_at(line, "override", "null");
+}
+
+static void
+test_05_a_chain(void **state)
+{
+	struct sample *sample = *state;
+	const struct arc_set sets[2] = {
+		{ .status = ARC_STATUS_NONE,
+		  .seal = { .domain = span("one.example"),
+			    .selector = span("s1") },
+		  .message = { .domain = span("mx.one.example"),
+			       .selector = span("m1") } },
+		{ .status = ARC_STATUS_MISSING },
+	};
+	struct arc_chain chain = { .result = ARC_PASS,
+				   .reason = "",
+				   .sets = 1,
+				   .set = sets,
+				   .oldest_pass = 1 };
+	struct span line;
+
+	sample->verdict.arc = &chain;
+	sample->verdict.override_comment = span("arc=pass");
+	line = format(sample);
+	assert_at(line, "override.comment", "\"arc=pass\"");
+	assert_at(line, "arc",
+		  "{\"result\":\"pass\",\"evaluated\":true,"
+		  "\"reason\":null,\"instance\":0,\"oldest_pass\":1,"
+		  "\"sets\":[{\"i\":1,\"cv\":\"none\","
+		  "\"domain\":\"one.example\",\"selector\":\"s1\","
+		  "\"ams_domain\":\"mx.one.example\","
+		  "\"ams_selector\":\"m1\"}]}");
+	chain = (struct arc_chain){ .result = ARC_FAIL,
+				    .reason = "a field of the set is missing",
+				    .instance = 2,
+				    .sets = 2,
+				    .set = sets };
+	line = format(sample);
+	assert_at(line, "arc.reason", "\"a field of the set is missing\"");
+	assert_at(line, "arc.instance", "2");
+	assert_at(line, "arc.oldest_pass", "null");
+	assert_at(line, "arc.sets.1.cv", "null");
+	assert_at(line, "arc.sets.1.domain", "null");
+	chain = (struct arc_chain){ .result = ARC_NONE, .reason = "" };
+	line = format(sample);
+	assert_at(line, "arc.result", "\"none\"");
+	assert_at(line, "arc.evaluated", "true");
+	assert_at(line, "arc.sets", "[]");
 }
 
 /* --- hostile values ----------------------------------------------------- */
@@ -591,6 +642,7 @@ main(void)
 		WITH_SAMPLE(test_02_not_judged),
 		WITH_SAMPLE(test_03_no_author),
 		WITH_SAMPLE(test_04_several_authors),
+		WITH_SAMPLE(test_05_a_chain),
 		WITH_SAMPLE(test_10_hostile_octets),
 		WITH_SAMPLE(test_11_a_long_text),
 		WITH_SAMPLE(test_12_dns_is_cut_first),
