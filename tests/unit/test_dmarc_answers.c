@@ -301,6 +301,29 @@ t12_types_and_statuses_have_names(void **state)
 	assert_string_equal(answer_status_name(ANSWER_TEMPERROR), "temperror");
 }
 
+/* The first text that is kept with an answer stays; each run gives the same. */
+static void
+t13_what_was_made_of_an_answer_is_kept_once(void **state)
+{
+	static const struct dns_record record = { .value = SPAN_LIT("%{d}") };
+	struct answers *answers = answers_of(state);
+	struct answer answer = { .status = ANSWER_OK,
+				 .records = 1,
+				 .record = &record };
+	const struct answer *settled;
+	struct span kept, again;
+
+	answers_ask(answers, SPAN_LIT("one"), DNS_TXT);
+	answers_settle(answers, 0, &answer);
+	settled = answers_ask(answers, SPAN_LIT("one"), DNS_TXT);
+	assert_int_equal(settled->kept.n, 0);
+	kept = answers_keep(answers, settled, SPAN_LIT("made of it"));
+	assert_true(span_equal(kept, SPAN_LIT("made of it")));
+	again = answers_keep(answers, settled, SPAN_LIT("made of it"));
+	assert_ptr_equal(again.p, kept.p);
+	assert_ptr_equal(settled->kept.p, kept.p);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -319,6 +342,7 @@ main(void)
 		TEST(t10_giving_up_settles_what_is_open_and_nothing_else),
 		TEST(t11_settling_twice_is_our_own_mistake),
 		TEST(t12_types_and_statuses_have_names),
+		TEST(t13_what_was_made_of_an_answer_is_kept_once),
 	};
 
 	return cmocka_run_group_tests_name("answers", tests, NULL, NULL);

@@ -162,6 +162,43 @@ equal_means_family_and_octets(void **state)
 }
 
 static void
+prefixes_are_compared_bit_by_bit(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned same; /* bits that are the same, from the left */
+	} cases[] = {
+		{ "192.0.2.1", "192.0.2.1", 32 },
+		{ "192.0.2.1", "192.0.2.0", 31 },
+		{ "192.0.2.1", "192.0.3.1", 23 },
+		{ "192.0.2.1", "64.0.2.1", 0 },
+		{ "2001:db8::1", "2001:db8::1", 128 },
+		{ "2001:db8::1", "2001:db8::", 127 },
+		{ "2001:db8::1", "2001:db8:8000::1", 32 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct ip a, b;
+
+		assert_true(parse(cases[i].a, &a) && parse(cases[i].b, &b));
+		for (unsigned n = 0; n <= (a.family == IP_V4 ? 32 : 128); n++)
+			assert_int_equal(ip_has_prefix(&a, &b, n),
+					 n <= cases[i].same);
+	}
+}
+
+static void
+families_have_no_prefix_in_common(void **state)
+{
+	struct ip v4, v6;
+
+	(void)state;
+	assert_true(parse("0.0.0.0", &v4) && parse("::", &v6));
+	assert_false(ip_has_prefix(&v4, &v6, 0));
+}
+
+static void
 loopback(void **state)
 {
 	static const struct {
@@ -288,6 +325,8 @@ main(void)
 		cmocka_unit_test(a_nul_does_not_end_an_address),
 		cmocka_unit_test(octets_make_an_address),
 		cmocka_unit_test(equal_means_family_and_octets),
+		cmocka_unit_test(prefixes_are_compared_bit_by_bit),
+		cmocka_unit_test(families_have_no_prefix_in_common),
 		cmocka_unit_test(loopback),
 		cmocka_unit_test(networks_have_what_is_in_them),
 		cmocka_unit_test(what_is_not_a_network_is_refused),
