@@ -10,9 +10,10 @@
  * Whatever the records say, a message costs at most
  * - 10 terms that cause look-ups, 2 look-ups without a result, 10 names of one
  *   mx or of the client, over all includes and redirects (RFC 7208 4.6.4);
- * - SPF_QUESTIONS_MAX questions, of which up to SPF_AHEAD_MAX are asked before
- *   it is certain that they are needed, to save round trips: these count
- *   against no limit of RFC 7208 and change no result;
+ * - SPF_QUESTIONS_MAX questions, of which up to SPF_AHEAD_MAX, or an eighth of
+ *   those a message may ask, are asked before it is certain that they are
+ *   needed, to save round trips: these count against no limit of RFC 7208 and
+ *   change no result;
  * - SPF_OCTETS_MAX octets of records, in sum and counted as often as they are
  *   read; beyond that it is a permerror. Real ones have a few hundred;
  * - SPF_EXPANSION_MAX octets of one macro-string (spf_macro.h), for each term.
@@ -25,6 +26,7 @@
 #include "smtp/ip.h"
 
 #define SPF_AHEAD_MAX 32
+#define SPF_AHEAD_SHARE 8 /* one in so many of the questions there may be */
 #define SPF_QUESTIONS_MAX (SPF_AHEAD_MAX + 1 + 10 * 11 + 11 + 1)
 #define SPF_OCTETS_MAX 32768
 #define SPF_EXPLANATION_MAX 512 /* a longer one is none */

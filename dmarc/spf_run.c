@@ -31,7 +31,11 @@ spf_run_fini(struct spf_run *run)
 bool
 spf_run_is_done(const struct spf_run *run)
 {
-	return run->is_ahead && run->answers->count >= SPF_AHEAD_MAX;
+	size_t most = run->answers->max / SPF_AHEAD_SHARE;
+
+	if (most > SPF_AHEAD_MAX)
+		most = SPF_AHEAD_MAX;
+	return run->is_ahead && run->answers->count >= most;
 }
 
 enum spf_seen

@@ -284,6 +284,40 @@ t4_questions_ahead_count_against_no_limit(void **state)
 	assert_int_equal(answers.count, 3);
 }
 
+/* Where a message may ask little, what is needed finds room for itself. */
+static void
+t5_questions_ahead_leave_room(void **state)
+{
+	static char exchange[50][16];
+	static struct dns_row rows[80] = {
+		{ "i.test", DNS_TXT, "v=spf1 include:j.test ~all", 0 },
+		{ "j.test", DNS_TXT, "v=spf1 include:k.test ~all", 0 },
+		{ "k.test", DNS_TXT, "v=spf1 a:yes.test ~all", 0 },
+		{ "yes.test", DNS_A, "192.0.2.1", 0 },
+	};
+	static const char *const names_of_ten[] = { "m0.test", "m1.test",
+						    "m2.test", "m3.test" };
+	struct spf_facts facts = facts_of("192.0.2.1", "u@s.test", "h.test");
+	const struct dns_row *whole;
+	struct spf_outcome outcome;
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(exchange[i], sizeof(exchange[i]), "10 x%zu.test", i);
+		rows[4 + i] = (struct dns_row){ names_of_ten[i / 10], DNS_MX,
+						exchange[i], 0 };
+	}
+	whole = zone_of("v=spf1 include:i.test mx:m0.test mx:m1.test "
+			"mx:m2.test mx:m3.test -all",
+			rows);
+	start();
+	answers.max = 32;
+	while (!spf_eval(&facts, &answers, &outcome))
+		assert_true(dns_rows_settle_all(whole, &answers) > 0);
+	assert_result(&outcome, SPF_PASS, "32 questions");
+	assert_false(answers.has_overflowed);
+}
+
 /* --- mechanisms --------------------------------------------------------- */
 
 static const struct dns_row addresses[] = {
@@ -306,7 +340,7 @@ static const struct dns_row addresses[] = {
 };
 
 static void
-t5_mechanisms_and_who_decides(void **state)
+t6_mechanisms_and_who_decides(void **state)
 {
 	static const struct {
 		const char *client, *record;
@@ -373,7 +407,7 @@ t5_mechanisms_and_who_decides(void **state)
 
 /* RFC 7208 4.6.4: of any term, in any record. */
 static void
-t6_voids_are_counted_over_all_terms(void **state)
+t7_voids_are_counted_over_all_terms(void **state)
 {
 	static const struct {
 		const char *client, *record;
@@ -430,7 +464,7 @@ static const struct dns_row confirmed[] = {
 };
 
 static void
-t7_the_name_of_the_client(void **state)
+t8_the_name_of_the_client(void **state)
 {
 	static const struct {
 		const char *name[4], *p;
@@ -508,7 +542,7 @@ static const struct dns_row texts[] = {
 };
 
 static void
-t8_explanations(void **state)
+t9_explanations(void **state)
 {
 	static const struct {
 		const char *from, *record, *explanation;
@@ -589,7 +623,7 @@ static const struct dns_row localised[] = {
 };
 
 static void
-t9_local_parts_that_are_not_ascii_match_nothing(void **state)
+t10_local_parts_that_are_not_ascii_match_nothing(void **state)
 {
 	static const struct {
 		const char *from, *record;
@@ -639,12 +673,13 @@ main(void)
 		cmocka_unit_test(
 			t3_a_result_waits_for_nothing_it_does_not_need),
 		cmocka_unit_test(t4_questions_ahead_count_against_no_limit),
-		cmocka_unit_test(t5_mechanisms_and_who_decides),
-		cmocka_unit_test(t6_voids_are_counted_over_all_terms),
-		cmocka_unit_test(t7_the_name_of_the_client),
-		cmocka_unit_test(t8_explanations),
+		cmocka_unit_test(t5_questions_ahead_leave_room),
+		cmocka_unit_test(t6_mechanisms_and_who_decides),
+		cmocka_unit_test(t7_voids_are_counted_over_all_terms),
+		cmocka_unit_test(t8_the_name_of_the_client),
+		cmocka_unit_test(t9_explanations),
 		cmocka_unit_test(
-			t9_local_parts_that_are_not_ascii_match_nothing),
+			t10_local_parts_that_are_not_ascii_match_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
