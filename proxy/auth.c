@@ -20,7 +20,7 @@ static const struct server_turn too_long = { SERVER_ANSWER, 500, "5.5.6",
 
 /* A line of the exchange to the backend; its turn. */
 static void
-send_line(struct session *session, struct span line)
+send_line(struct session *session, const struct buf *line)
 {
 	session->auth.is_clients_turn = false;
 	if (!backend_login(&session->backend, line, &session->out[SIDE_BACKEND],
@@ -37,7 +37,7 @@ send_response(struct session *session, struct span response)
 	buf_init(&line, LOGIN_LINE_MAX);
 	buf_append(&line, response);
 	buf_append(&line, SPAN_LIT("\r\n"));
-	send_line(session, buf_span(&line));
+	send_line(session, &line);
 	buf_fini(&line);
 }
 
@@ -56,7 +56,7 @@ auth_begin(struct session *session, const struct command *command)
 	login_parse(command->argument, &asked); /* so it was, by the server */
 	buf_init(&line, LOGIN_LINE_MAX);
 	login_format(&asked, &line);
-	send_line(session, buf_span(&line));
+	send_line(session, &line);
 	buf_fini(&line);
 }
 

@@ -605,13 +605,14 @@ backend_pump(struct backend *backend, const struct backend_identity *identity,
 }
 
 bool
-backend_login(struct backend *backend, struct span line, struct buf *out,
+backend_login(struct backend *backend, const struct buf *line, struct buf *out,
 	      uint64_t now_us)
 {
 	if (client_outstanding(&backend->client) == 0)
 		backend->since_us = now_us;
-	return client_has_room(&backend->client) &&
-	       client_send(&backend->client, CLIENT_LOGIN, 0, line, out);
+	return !line->has_overflowed && client_has_room(&backend->client) &&
+	       client_send(&backend->client, CLIENT_LOGIN, 0, buf_span(line),
+			   out);
 }
 
 static unsigned

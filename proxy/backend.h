@@ -199,10 +199,10 @@ void backend_pump(struct backend *backend,
 		  const struct backend_identity *identity,
 		  const struct envelope *envelope, struct buf *out);
 
-/* AUTH, or the response to a challenge, with its CR LF. False if out is full.
- */
-bool backend_login(struct backend *backend, struct span line, struct buf *out,
-		   uint64_t now_us);
+/* AUTH, or the response to a challenge, with its CR LF. False, and nothing is
+ * sent, if out is full or the line has overflowed. */
+bool backend_login(struct backend *backend, const struct buf *line,
+		   struct buf *out, uint64_t now_us);
 
 /* Whether it has answered the greeting and does not offer a keyword that the
  * sender or a recipient uses; one that was refused uses nothing. `lacks_one`

@@ -88,12 +88,37 @@ what_it_offered_in_plain_is_forgotten(void **state)
 	scene_end(&scene);
 }
 
+/* There was no memory for the rest of it. */
+static void
+half_a_login_is_not_sent(void **state)
+{
+	struct scene scene;
+	struct buf line;
+
+	(void)state;
+	scene_make(&scene, CONF_TLS_OFF);
+	assert_int_equal(say(&scene, "220 mta\r\n"), NEWS_UP);
+	buf_init(&line, 6);
+	buf_append(&line, SPAN_LIT("AUTH "));
+	buf_append(&line, SPAN_LIT("PLAIN\r\n"));
+	assert_false(backend_login(&scene.backend, &line, &scene.out, 0));
+	assert_int_equal(scene.out.n, 0);
+	buf_fini(&line);
+	buf_init(&line, 100);
+	buf_append(&line, SPAN_LIT("AUTH PLAIN\r\n"));
+	assert_true(backend_login(&scene.backend, &line, &scene.out, 0));
+	assert_true(span_equal(buf_span(&scene.out), buf_span(&line)));
+	buf_fini(&line);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(octets_behind_the_yes_to_starttls_end_it),
 		cmocka_unit_test(what_it_offered_in_plain_is_forgotten),
+		cmocka_unit_test(half_a_login_is_not_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
