@@ -36,6 +36,13 @@ is_prefix(uint8_t c, size_t at)
 	return c == ' ' || c == '-';
 }
 
+/* How long a line with this code may be. */
+static size_t
+line_max(bool is_challenge)
+{
+	return is_challenge ? REPLY_CHALLENGE_MAX : REPLY_LINE_MAX;
+}
+
 /*
  * Octets of the line at the start of s without its CR LF. RFC 5321 2.3.8: only
  * CR LF ends a line.
@@ -43,8 +50,10 @@ is_prefix(uint8_t c, size_t at)
 static enum reply_status
 line_length(struct span s, size_t *length)
 {
+	size_t max = line_max(span_starts(s, SPAN_LIT("334")));
+
 	for (size_t i = 0; i < s.n; i++) {
-		if (i + 2 > REPLY_LINE_MAX)
+		if (i + 2 > max)
 			return REPLY_BAD;
 		if (s.p[i] == '\r' && i >= CODE_DIGITS) {
 			*length = i;
@@ -200,12 +209,12 @@ reply_format(struct buf *buf, unsigned code, const char *enhanced,
 /* What reply_next() lets through: the promise that no reply holds a line that
  * is not its own is kept here as well. */
 static bool
-is_clean(struct span text)
+is_clean(unsigned code, struct span text)
 {
 	for (size_t i = 0; i < text.n; i++)
 		if (!is_text(text.p[i]))
 			return false;
-	return text.n <= REPLY_LINE_MAX - LINE_FRAME;
+	return text.n <= line_max(code == 334) - LINE_FRAME;
 }
 
 /* Text that was heard, as long as it was. */
@@ -235,7 +244,7 @@ reply_relay(struct buf *buf, const struct reply *reply)
 	for (size_t i = 0; i < reply->lines; i++) {
 		bool is_last = i + 1 == reply->lines;
 
-		assert(is_clean(reply->line[i]));
+		assert(is_clean(reply->code, reply->line[i]));
 		append_code(buf, reply->code, is_last ? ' ' : '-');
 		append_heard(buf, reply->line[i]);
 		fits = buf_append(buf, SPAN_LIT("\r\n"));

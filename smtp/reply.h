@@ -6,7 +6,8 @@
  * three digits 2-5, 0-9, 0-9, then SP, '-' or the end; the same code on every
  * line; lines end in CR LF (a bare LF or CR, NUL or another control character
  * but HTAB makes the reply bad); at most REPLY_LINE_MAX octets a line, its
- * CR LF counted, and REPLY_LINES_MAX lines.
+ * CR LF counted, and REPLY_LINES_MAX lines. A line of a challenge (334)
+ * may have REPLY_CHALLENGE_MAX octets.
  *
  * Text above 127 should be UTF-8 (RFC 6531 3.7.4.2), but old servers say
  * Latin-1, to whoever it is, and mean nothing by it: it cannot end a line or
@@ -16,7 +17,7 @@
  * Writing goes through these functions only, so a reply never holds octets
  * that could be read as a line of its own.
  *
- * RFC 5321 4.2, RFC 2034, RFC 3463.
+ * RFC 5321 4.2, RFC 2034, RFC 3463, RFC 4954 4.
  */
 #ifndef SMTP_REPLY_H
 #define SMTP_REPLY_H
@@ -24,6 +25,7 @@
 #include "smtp/buf.h"
 
 #define REPLY_LINE_MAX 1000
+#define REPLY_CHALLENGE_MAX 12288 /* RFC 4954 4 */
 #define REPLY_LINES_MAX 64
 /* RFC 5321 4.5.3.1.5: longest line that we make, with its CR LF. */
 #define REPLY_OWN_LINE_MAX 512

@@ -42,7 +42,8 @@ check_contract(const struct reply *reply)
 		struct span text = reply->line[i];
 		struct span status = reply_enhanced(reply->code, text);
 
-		assert(text.n <= REPLY_LINE_MAX);
+		assert(text.n <= (reply->code == 334 ? REPLY_CHALLENGE_MAX
+						     : REPLY_LINE_MAX));
 		for (size_t at = 0; at < text.n; at++)
 			assert(text.p[at] >= ' ' ? text.p[at] != 0x7f
 						 : text.p[at] == '\t');

@@ -265,7 +265,9 @@ read_reply_line(struct strict_replies *replies, struct span line,
 	    !octet_is_digit(line.p[1]) || !octet_is_digit(line.p[2]) ||
 	    (!is_last && line.p[3] != '-'))
 		return "a line is none of a reply";
-	if (line.n + 2 > STRICT_REPLY_LINE_MAX)
+	if (line.n + 2 > (span_starts(line, SPAN_LIT("334"))
+				  ? STRICT_CHALLENGE_MAX
+				  : STRICT_REPLY_LINE_MAX))
 		return "a line is too long";
 	if (!is_utf8(line))
 		return "a line is not UTF-8";

@@ -14,6 +14,7 @@
 #include "smtp/buf.h"
 
 #define STRICT_REPLY_LINE_MAX 1000 /* with its CR LF */
+#define STRICT_CHALLENGE_MAX 12288
 
 struct strict_commands {
 	unsigned hellos, mails, rcpts, datas, xclients;

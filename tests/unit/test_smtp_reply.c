@@ -178,6 +178,26 @@ a_line_may_have_1000_octets(void **state)
 }
 
 static void
+a_challenge_may_have_12288_octets(void **state)
+{
+	struct buf relayed;
+	struct buf wire;
+	size_t left;
+
+	(void)state;
+	buf_init(&relayed, 20000);
+	buf_init(&wire, 20000);
+	append_line(&wire, "334 ", REPLY_CHALLENGE_MAX - 2);
+	assert_int_equal(next(buf_span(&wire), &left, &relayed), REPLY_READY);
+	assert_true(span_equal(buf_span(&relayed), buf_span(&wire)));
+	buf_reset(&wire);
+	append_line(&wire, "334 ", REPLY_CHALLENGE_MAX - 1);
+	assert_int_equal(next(buf_span(&wire), &left, &relayed), REPLY_BAD);
+	buf_fini(&relayed);
+	buf_fini(&wire);
+}
+
+static void
 a_reply_may_have_64_lines(void **state)
 {
 	struct buf relayed;
@@ -400,6 +420,7 @@ main(void)
 		cmocka_unit_test(good_replies_are_read_at_every_split),
 		cmocka_unit_test(bad_replies_are_found_at_the_octet),
 		cmocka_unit_test(a_line_may_have_1000_octets),
+		cmocka_unit_test(a_challenge_may_have_12288_octets),
 		cmocka_unit_test(a_reply_may_have_64_lines),
 		cmocka_unit_test(replies_follow_one_another),
 		cmocka_unit_test(enhanced_codes_are_those_of_the_class),
