@@ -92,6 +92,17 @@ break_off(struct conn *conn)
 	conn->events->closed(conn, -EPROTO);
 }
 
+/* The engine can do no more. An owner who knows that the peer has ended may
+ * still wait for what he gave us: it is dropped. */
+static void
+engine_failed(struct conn *conn)
+{
+	if (!conn->has_ended)
+		break_off(conn);
+	else if (!conn->is_sending)
+		conn->events->sent(conn);
+}
+
 static void
 on_timer(struct timer *timer)
 {
@@ -100,7 +111,7 @@ on_timer(struct timer *timer)
 	if (conn->state == CONN_ENDING)
 		release(conn);
 	else if (conn->state == CONN_OPEN)
-		break_off(conn);
+		engine_failed(conn);
 	else
 		end(conn);
 }
@@ -472,21 +483,24 @@ conn_want(struct conn *conn, bool is_wanting)
 
 /* Not from within the owner's call. */
 static void
-break_off_later(struct conn *conn)
+fail_engine_later(struct conn *conn)
 {
 	timer_set(conn->timers, &conn->timer, AT_ONCE);
 }
 
-/* Into the engine's output. */
+/* Into the engine's output. Where there is no room for all, the records that
+ * found some still go out, and no end of TLS behind them: whatever the last
+ * octet belongs to is cut short, and cannot be taken for whole. */
 static bool
 encrypt(struct conn *conn, struct buf *output)
 {
-	bool is_written = tls_write(conn->tls, buf_span(output));
+	bool is_written;
 
 	assert(conn->is_secured);
+	is_written = tls_write(conn->tls, buf_span(output));
 	buf_reset(output);
 	if (!is_written)
-		break_off_later(conn);
+		fail_engine_later(conn);
 	return is_written;
 }
 
@@ -535,7 +549,7 @@ conn_secure(struct conn *conn, struct buf *output, struct tls *tls)
 	conn->tls = tls;
 	/* A client's first words; a server has none. */
 	if (tls_handshake(tls, &none) == TLS_FAILED)
-		break_off_later(conn);
+		fail_engine_later(conn);
 	conn_settle(conn);
 }
 
