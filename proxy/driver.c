@@ -155,6 +155,8 @@ on_released(struct conn *conn)
 	if (link->is_counted)
 		limit_leave(drivers->limit, drivers->worker, &link->ip);
 	free(link);
+	/* Its engine is gone, and there may be no session to notice it. */
+	ceiling_weigh(drivers, 0, 0);
 	drivers->changed(drivers);
 }
 

@@ -716,12 +716,43 @@ what_openssl_holds_is_weighed_too(void **state)
 	scene_end(&scene);
 }
 
+/* What a link holds that outlives the last session: doors that let nobody in
+ * for it would never be told that it is gone. */
+static void
+what_outlives_the_last_session_is_weighed_too(void **state)
+{
+	struct scene scene;
+	void *octets;
+
+	(void)state;
+	scene_make(&scene);
+	start(&scene, SPAN_NONE);
+	scene.drivers.crypto_base = cryptomem_held();
+	scene.drivers.memory_max = 100000;
+	octets = OPENSSL_malloc(100000);
+	plan((struct session_action){ .act = ACT_CLOSE, .side = SIDE_CLIENT });
+	plan((struct session_action){ .act = ACT_END });
+	peer_write(scene.client, SPAN_LIT("QUIT\r\n"));
+	until_freed(&scene);
+	assert_int_equal(scene.drivers.link_count, 1);
+	assert_true(scene.drivers.is_memory_full);
+	OPENSSL_free(octets); /* in place of its engine */
+	shutdown(scene.client, SHUT_WR);
+	for (int i = 0; scene.drivers.link_count > 0; i++) {
+		assert_true(i < 1000);
+		ring_scene_turn(&scene.ring, 10000);
+	}
+	assert_false(scene.drivers.is_memory_full);
+	scene_end(&scene);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_weighed_with_each_event),
 		cmocka_unit_test(what_openssl_holds_is_weighed_too),
+		cmocka_unit_test(what_outlives_the_last_session_is_weighed_too),
 		cmocka_unit_test(octets_come_in_and_output_goes_out),
 		cmocka_unit_test(a_client_that_goes_is_told),
 		cmocka_unit_test(a_backend_is_reached_and_talked_to),
