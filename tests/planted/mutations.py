@@ -31,7 +31,8 @@ PATIENCE, SERVER = "proxy/patience.c", "smtp/server.c"
 SESSION, SECURE = "proxy/session.c", "proxy/secure.c"
 REACH, ROUTING = "proxy/reach.c", "proxy/routing.c"
 CONF_ROUTE, LIMIT = "proxy/conf_route.c", "proxy/limit.c"
-UPSTREAM = "proxy/upstream.c"
+UPSTREAM, AUTH = "proxy/upstream.c", "proxy/auth.c"
+GREETING = "proxy/greeting.c"
 
 MUTATIONS = (
     # Promise 2: nothing is accepted before the backend has.
@@ -298,7 +299,7 @@ MUTATIONS = (
         (SERVER, "\tif (server->is_secured)\n"
          "\t\treturn &secured_already;\n", "")),
     bug("starttls-offered-under-tls", "TLS is offered where it stands",
-        ("proxy/greeting.c",
+        (GREETING,
          "session->server.has_tls && !session->server.is_secured)",
          "session->server.has_tls)")),
     bug("mail-in-plain-where-tls-is-required", "nothing asks for STARTTLS",
@@ -403,16 +404,6 @@ MUTATIONS = (
         (CONF_ROUTE, "\t       (route->clients.count == 0 ||\n"
          "\t\thas_client(&route->clients, &arrival->client));\n",
          "\t       true;\n")),
-    bug("client-of-the-connection", "XCLIENT does not change the route",
-        ("proxy/greeting.c", "\t\tsession->client.ip = xclient.ip;\n",
-         "\t\tsession->identity.client.ip = xclient.ip;\n"),
-        ("proxy/greeting.c", "\tsession->identity.client = session->client;\n"
-         "\tsession->identity.is_name_known = true;\n",
-         "\tsession->client.ip = session->identity.client.ip;\n"
-         "\tsession->identity.client = session->client;\n"
-         "\tif ((xclient.given & XCLIENT_ADDR) != 0)\n"
-         "\t\tsession->identity.client.ip = xclient.ip;\n"
-         "\tsession->identity.is_name_known = true;\n")),
     bug("below-is-the-domain-itself", "a route of subdomains takes the domain",
         (CONF_ROUTE, "\t\treturn domain.n > route->domain.n &&\n",
          "\t\treturn domain.n >= route->domain.n &&\n")),
@@ -443,6 +434,38 @@ MUTATIONS = (
     bug("one-place-too-many", "a backend gets one connection more",
         (LIMIT, "\tis_taken = sum(limit, key) < max && add(",
          "\tis_taken = sum(limit, key) <= max && add(")),
+
+    bug("one-client-too-many", "an address gets one connection more",
+        (LIMIT, "sum(limit, key_of(ip, i)) >= each[i].max)",
+         "sum(limit, key_of(ip, i)) > each[i].max)")),
+
+    # Logins.
+    bug("login-survives-a-reconnect", "its mail goes where nobody has logged in",
+        (COMMANDS, "\tif (session_is_login_lost(session) && "
+         "!session->is_goodbye) {\n", "\tif (false) {\n"),
+        (DIALOGUE, "\t\tif (session_is_login_lost(session)) {\n"
+         "\t\t\tauth_lost(session);\n\t\t\treturn;\n\t\t}\n", "")),
+    bug("login-lost-in-the-data", "a message goes where nobody has logged in",
+        (DELIVERY, "\tif (delivery->side == SIDE_BACKEND && "
+         "session_is_login_lost(session)) {\n", "\tif (false) {\n"),
+        (DELIVERY, "\tif (side == SIDE_BACKEND && "
+         "session->server.is_logged_in) {\n", "\tif (false) {\n")),
+    bug("login-forgotten", "mail of who has logged in is judged",
+        (AUTH, "\tsession->is_authenticated |= "
+         "session->server.is_logged_in;\n", "")),
+    bug("login-refused-counts", "mail of who has failed to log in is not judged",
+        (AUTH, "\tsession->is_authenticated |= "
+         "session->server.is_logged_in;\n",
+         "\tsession->is_authenticated = true;\n")),
+    bug("login-kept-over-xclient", "somebody else has logged in, too",
+        (GREETING, "\tsession->is_authenticated = session->login.n > 0;\n",
+         "\tsession->is_authenticated |= session->login.n > 0;\n")),
+    bug("login-in-plain", "AUTH is offered without TLS",
+        (GREETING, "session->server.takes_login && "
+         "session->server.is_secured &&\n", "session->server.takes_login &&\n")),
+    bug("response-unread", "a command is passed on as a response",
+        (AUTH, "\t\tif (login_is_response(line))\n",
+         "\t\tif (line.n < LOGIN_LINE_MAX)\n")),
 
     # What is decided, when nothing goes wrong.
     bug("reject-forgotten", "what should be refused is relayed",

@@ -7,14 +7,11 @@
 
 #define CONNECTIONS_MAX 256
 
-/* Ours, and the one of all others. */
-enum { WORKER_OURS, WORKER_OTHERS, WORKERS };
-
 struct limit *
 places_limit(struct stage *stage)
 {
 	if (stage->limit == NULL)
-		stage->limit = limit_new(WORKERS, CONNECTIONS_MAX);
+		stage->limit = limit_new(PLACES_WORKERS, CONNECTIONS_MAX);
 	assert(stage->limit != NULL);
 	return stage->limit;
 }
@@ -30,7 +27,7 @@ give_back(struct stage *stage, size_t backend)
 {
 	assert(stage->places.held[backend] > 0);
 	stage->places.held[backend]--;
-	limit_part(places_limit(stage), WORKER_OURS, backend);
+	limit_part(places_limit(stage), PLACES_OURS, backend);
 }
 
 bool
@@ -45,7 +42,7 @@ places_take(struct stage *stage, enum session_side side)
 	if (most == 0)
 		return true;
 	party->has_place =
-		limit_reach(places_limit(stage), WORKER_OURS, backend, most);
+		limit_reach(places_limit(stage), PLACES_OURS, backend, most);
 	places->held[backend] += party->has_place;
 	places->refusals += !party->has_place;
 	if (party->has_place != is_free)
@@ -114,7 +111,7 @@ places_clear(struct stage *stage)
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		stage->party[side].has_place = false;
 	if (stage->limit != NULL)
-		limit_clear(stage->limit, WORKER_OURS);
+		limit_clear(stage->limit, PLACES_OURS);
 }
 
 /* Of others they are known: with as many allowed there is none, and with one
@@ -124,13 +121,13 @@ is_count(struct stage *stage, size_t backend, unsigned count)
 {
 	struct limit *limit = places_limit(stage);
 
-	if (count > 0 && limit_reach(limit, WORKER_OTHERS, backend, count)) {
-		limit_part(limit, WORKER_OTHERS, backend);
+	if (count > 0 && limit_reach(limit, PLACES_OTHERS, backend, count)) {
+		limit_part(limit, PLACES_OTHERS, backend);
 		return false;
 	}
-	if (!limit_reach(limit, WORKER_OTHERS, backend, count + 1))
+	if (!limit_reach(limit, PLACES_OTHERS, backend, count + 1))
 		return false;
-	limit_part(limit, WORKER_OTHERS, backend);
+	limit_part(limit, PLACES_OTHERS, backend);
 	return true;
 }
 
@@ -161,8 +158,8 @@ stage_hold(struct stage *stage, size_t backend, unsigned count)
 	unsigned *others = &stage->places.others[backend];
 
 	for (; *others < count; ++*others)
-		limit_reach(places_limit(stage), WORKER_OTHERS, backend,
+		limit_reach(places_limit(stage), PLACES_OTHERS, backend,
 			    CONNECTIONS_MAX);
 	for (; *others > count; --*others)
-		limit_part(places_limit(stage), WORKER_OTHERS, backend);
+		limit_part(places_limit(stage), PLACES_OTHERS, backend);
 }

@@ -16,6 +16,9 @@
 
 #include "tests/replay/stage.h"
 
+/* Workers: ours, and the one of all others. */
+enum { PLACES_OURS, PLACES_OTHERS, PLACES_WORKERS };
+
 /* The table; made when it is first asked for. */
 struct limit *places_limit(struct stage *stage);
 

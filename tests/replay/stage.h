@@ -150,6 +150,7 @@ struct stage {
 	bool is_spool_low;   /* on room: full, whatever becomes of lines */
 	bool is_spool_full;  /* as sessions see it */
 	bool is_memory_full; /* as sessions see it: this one is all there is */
+	char limited[64]; /* "reason=…" of the last limit that was reached */
 	struct limit *limit; /* that workers share; made when needed */
 	struct buf verdict;  /* the last line */
 	struct buf verdicts; /* all lines */

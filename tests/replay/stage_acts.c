@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 /* What a session may hold beside body-memory and two headers: bufs of its
  * three sides, its input, the line, the mail's arena. */
@@ -295,10 +296,22 @@ end(struct stage *stage)
 }
 
 static void
+keep_reason(struct stage *stage, struct span details)
+{
+	const uint8_t *at = memmem(details.p, details.n, "reason=", 7);
+
+	if (at != NULL)
+		snprintf(stage->limited, sizeof(stage->limited), "%.*s",
+			 (int)(details.p + details.n - at), (const char *)at);
+}
+
+static void
 log_event_name_down(struct stage *stage, const struct session_action *action)
 {
 	if (stage->is_simulated && action->event == EVENT_STALLED)
 		stage_fail(stage, "the session calls itself stalled");
+	if (action->event == EVENT_LIMITED)
+		keep_reason(stage, action->octets);
 	if (!stage->is_simulated) {
 		assert(stage->event_count < STAGE_EVENTS_MAX);
 		stage->events[stage->event_count++] = action->event;

@@ -257,7 +257,8 @@ add_recipient(struct post *post, const struct conf *conf,
 		snprintf(local, sizeof(local), "%.*s", (int)route->local.n,
 			 (const char *)route->local.p);
 	snprintf(recipient->address, sizeof(recipient->address), "%s@%s%.*s",
-		 local, route->match == MATCH_BELOW ? "sub." : "",
+		 local,
+		 route->match == MATCH_BELOW && !one_in(dice, 4) ? "sub." : "",
 		 (int)domain.n, (const char *)domain.p);
 	if (one_in(dice, 8))
 		shout(recipient->address);

@@ -88,6 +88,9 @@ hear_recipient(struct world *world, unsigned recipient, unsigned code)
 
 	if (code / 100 == 2)
 		hear_yes(world, route, to);
+	if (code == 452 &&
+	    sender->good >= world->scenario->props.conf->recipients_max)
+		world_use(world, FEATURE_LIMIT_RECIPIENTS);
 	if (route == NULL && code == 550)
 		world_use(world, FEATURE_ROUTE_NONE);
 	if (route != NULL && code == 452 && fixed(world) != NULL &&

@@ -166,6 +166,7 @@ kill_worker(struct world *world)
 			world_use(world, FEATURE_PLACE_KILLED);
 	stage_kill(stage);
 	target_restart(world);
+	world_leave(world, true);
 }
 
 static void
@@ -267,6 +268,32 @@ pass_time(struct world *world)
 		stage_pass(stage, next);
 }
 
+/* Which limit it has come to, if any. */
+static void
+look_for_limits(struct world *world)
+{
+	static const struct {
+		const char *reason;
+		enum feature feature;
+	} limits[] = {
+		{ "message-rate", FEATURE_LIMIT_RATE },
+		{ "memory", FEATURE_LIMIT_MEMORY },
+		{ "errors", FEATURE_LIMIT_ERRORS },
+		{ "unknown-commands", FEATURE_LIMIT_UNKNOWN },
+		{ "junk-commands", FEATURE_LIMIT_JUNK },
+		{ "refused-recipients", FEATURE_LIMIT_REFUSED },
+		{ "messages", FEATURE_LIMIT_MESSAGES },
+	};
+	char *limited = world->stage.limited;
+
+	if (limited[0] == '\0')
+		return;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (strstr(limited, limits[i].reason) != NULL)
+			world_use(world, limits[i].feature);
+	limited[0] = '\0';
+}
+
 /* What has become of the connections, by what was just done. */
 static void
 look(struct world *world)
@@ -276,6 +303,7 @@ look(struct world *world)
 		mta_tls_look(world, side);
 	}
 	sender_tls_look(world);
+	look_for_limits(world);
 	if (world->stage.places.refusals > world->refusals) {
 		world->refusals = world->stage.places.refusals;
 		world->was_full = true;
@@ -376,6 +404,9 @@ start_session(struct world *world, bool is_calm)
 	world->started_us = stage->now_us;
 	target_draw(world);
 	sender_start(world);
+	stage->limited[0] = '\0';
+	if (!world_enter(world))
+		return;
 	stage_start(stage);
 	look(world);
 }
@@ -392,6 +423,7 @@ end_session(struct world *world)
 	sender_hear_rest(world);
 	places_end_all(&world->stage);
 	places_check(&world->stage);
+	world_leave(world, false);
 	for (unsigned i = 0; i < FEATURE_COUNT; i++)
 		tally->features[i] += world->features[i];
 	world->stage.now_us += 600 * SECOND;
@@ -511,6 +543,7 @@ begin(struct world *world, const struct scenario *scenario, uint64_t seed,
 		post_init(&world->posts[i]);
 	mta_init(world);
 	world->refusals = 0;
+	world->door = (struct world_door){ 0 };
 	target_init(world);
 	make_offers(world);
 	make_posts(world);

@@ -31,6 +31,7 @@
 #define TESTS_SIM_WORLD_H
 
 #include "tests/replay/stage.h"
+#include "tests/sim/door.h"
 #include "tests/sim/login.h"
 #include "tests/sim/post.h"
 #include "tests/sim/road.h"
@@ -217,6 +218,7 @@ struct world {
 	struct mta_talent talent[STAGE_BACKENDS_MAX];
 	struct target targets[ROAD_TARGETS_MAX];
 	unsigned target_count;
+	struct world_door door;
 	const char *client; /* its address, as the backend must see it */
 	unsigned session;   /* its number */
 	unsigned luck; /* of thousand occasions, those where it goes wrong */
