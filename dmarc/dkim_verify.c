@@ -3,17 +3,93 @@
 
 #include "dmarc/taglist.h"
 
-/* The last field of that name that was not taken yet; message->fields if
- * there is none. */
-static size_t
-find_last(const struct message *message, struct span name, const bool *is_taken)
+/*
+ * The fields of a message by name. To look through all of them for each name
+ * of h= costs 60 ms where both are as many, and as much alike, as they can be.
+ */
+struct order {
+	const struct message *message;
+	size_t count;
+	uint16_t field[MESSAGE_FIELDS_MAX]; /* by name, then from the top */
+	uint16_t taken[MESSAGE_FIELDS_MAX]; /* of the name that ends there */
+};
+
+/* An order of names in which those that differ in case only are equal. */
+static int
+compare(struct span a, struct span b)
 {
-	for (size_t i = message->fields; i > 0; i--)
-		if (!is_taken[i - 1] &&
-		    message->entries[i - 1].name_length == name.n &&
-		    span_equal_nocase(message_field(message, i - 1).name, name))
-			return i - 1;
-	return message->fields;
+	int difference = 0;
+
+	if (a.n != b.n)
+		return a.n < b.n ? -1 : 1;
+	for (size_t i = 0; i < a.n && difference == 0; i++)
+		difference = octet_lower(a.p[i]) - octet_lower(b.p[i]);
+	return difference;
+}
+
+static struct span
+name_at(const struct order *order, size_t at)
+{
+	return message_field(order->message, order->field[at]).name;
+}
+
+/* Behind the fields of that name. */
+static size_t
+find_end(const struct order *order, struct span name)
+{
+	size_t low = 0, high = order->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (compare(name_at(order, middle), name) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void
+order_init(struct order *order, const struct message *message)
+{
+	order->message = message;
+	order->count = 0;
+	for (size_t i = 0; i < message->fields; i++) {
+		struct span name = message_field(message, i).name;
+		size_t at;
+		uint16_t *place;
+
+		if (name.n == 0) /* no field */
+			continue;
+		at = find_end(order, name);
+		place = &order->field[at];
+		memmove(place + 1, place, (order->count - at) * sizeof(*place));
+		*place = (uint16_t)i;
+		order->taken[order->count++] = 0;
+	}
+}
+
+/* The last field of that name that was not taken yet, and is not `own`;
+ * message->fields if there is none. */
+static size_t
+take(struct order *order, struct span name, size_t own)
+{
+	size_t end = find_end(order, name), at;
+	uint16_t *taken;
+
+	if (end == 0)
+		return order->message->fields;
+	taken = &order->taken[end - 1];
+	while (*taken < end) {
+		at = end - 1 - *taken;
+		if (compare(name_at(order, at), name) != 0)
+			break;
+		++*taken;
+		if (order->field[at] != own)
+			return order->field[at];
+	}
+	return order->message->fields;
 }
 
 bool
@@ -22,21 +98,19 @@ dkim_verify_hash(struct crypto *crypto, const struct message *message,
 		 uint8_t digest[CRYPTO_DIGEST_OCTETS])
 {
 	struct crypto_hash *hash = crypto_hash_begin(crypto);
-	bool is_taken[MESSAGE_FIELDS_MAX] = { false };
 	struct span names = candidate->names, name;
+	struct order order;
 
 	if (hash == NULL)
 		return false;
-	is_taken[own] = true; /* the signer put it there afterwards */
+	order_init(&order, message);
 	while (taglist_next(&names, &name)) {
-		size_t i = name.n == 0 ? message->fields
-				       : find_last(message, name, is_taken);
+		/* The signer put itself there afterwards. */
+		size_t i = take(&order, name, own);
 
-		if (i == message->fields)
-			continue;
-		is_taken[i] = true;
-		canon_field(hash, message_field(message, i).raw,
-			    candidate->is_header_relaxed);
+		if (i < message->fields)
+			canon_field(hash, message_field(message, i).raw,
+				    candidate->is_header_relaxed);
 	}
 	canon_signature(hash, message_field(message, own).raw,
 			candidate->is_header_relaxed);
