@@ -150,6 +150,10 @@ struct canon {
 	bool has_cr;     /* … behind which there is a CR */
 	uint64_t lines;  /* and before it, ends of lines */
 	uint64_t octets; /* that came out */
+	/* Of these, short stretches that wait for more: a call of the hash
+	 * costs more than they do. */
+	size_t waiting;
+	uint8_t text[512];
 };
 
 struct canon_body {
@@ -198,9 +202,8 @@ canon_body_want(struct canon_body *body, bool is_relaxed, uint64_t length,
 }
 
 static void
-give(struct canon_body *body, struct canon *canon, struct span octets)
+hash(struct canon_body *body, const struct canon *canon, struct span octets)
 {
-	canon->octets += octets.n;
 	for (size_t i = 0; i < body->count; i++) {
 		struct wanted *wanted = &body->wanted[i];
 		size_t n = octets.n < wanted->left ? octets.n
@@ -211,6 +214,28 @@ give(struct canon_body *body, struct canon *canon, struct span octets)
 		crypto_hash_add(wanted->hash, span_first(octets, n));
 		wanted->left -= n;
 	}
+}
+
+static void
+hash_waiting(struct canon_body *body, struct canon *canon)
+{
+	hash(body, canon, span_make(canon->text, canon->waiting));
+	canon->waiting = 0;
+}
+
+static void
+give(struct canon_body *body, struct canon *canon, struct span octets)
+{
+	canon->octets += octets.n;
+	if (octets.n > sizeof(canon->text) - canon->waiting)
+		hash_waiting(body, canon);
+	if (octets.n > sizeof(canon->text) / 2) {
+		hash_waiting(body, canon);
+		hash(body, canon, octets);
+		return;
+	}
+	memcpy(canon->text + canon->waiting, octets.p, octets.n);
+	canon->waiting += octets.n;
 }
 
 static void
@@ -345,6 +370,7 @@ end(struct canon_body *body, struct canon *canon)
 	canon->lines = 0;
 	if (canon->octets > 0 || !canon->is_relaxed)
 		give(body, canon, SPAN_LIT(CRLF));
+	hash_waiting(body, canon);
 }
 
 void
