@@ -103,7 +103,7 @@ def select(header, names):
     left, chosen = list(header), []
     for name in names.split(":"):
         for field in reversed(left):
-            if field[0].lower() == name.strip().lower():
+            if field[0].strip().lower() == name.strip().lower():
                 chosen.append(field)
                 left.reverse()
                 left.remove(field)
@@ -146,6 +146,16 @@ def plain(rsa, ed25519):
     sign("no-c", rsa, c=None)
     sign("spaced", rsa, h="From : To :\r\n\t Subject")
     sign("oversigned", rsa, h="from:from:to:subject:subject:reply-to")
+    several = HEADER + [("Received", " from a"), ("received", " from b"),
+                        ("RECEIVED", "\tfrom c")]
+    for c in ("simple", "relaxed"):
+        sign(f"bottom-up-{c}", rsa, header=several, c=f"{c}/{c}",
+             h="from:received:Received:subject:received:received:cc")
+        sign(f"obs-{c}", rsa, c=f"{c}/{c}", header=[
+            (name + " \t", value) for name, value in HEADER])
+    header = sign("bottom-up-turned", rsa, header=several,
+                  h="from:received:received")
+    write("bottom-up-turned", header[:-2] + [header[-1], header[-2]])
     sign("identity", rsa, i="=41lice@mail.signer.example")
     sign("dated", rsa, t=str(NOW - 60), x=str(NOW + 3600))
     sign("q", rsa, q="foo/bar:dns/txt")
