@@ -161,20 +161,29 @@ names(const struct taglist *tags, struct span tag, struct span one,
 	return false;
 }
 
+/* RFC 6376 3.6.1: k=; RSA where it is absent. */
+static bool
+is_of_type(const struct taglist *tags, enum crypto_key_type type)
+{
+	struct span value;
+
+	if (!taglist_find(tags, SPAN_LIT("k"), &value))
+		return type == CRYPTO_RSA;
+	return span_equal_nocase(value, type == CRYPTO_RSA
+						? SPAN_LIT("rsa")
+						: SPAN_LIT("ed25519"));
+}
+
 /* RFC 6376 3.6.1, RFC 8463 4.1 */
 static const char *
 find_fault(const struct taglist *tags, enum crypto_key_type type)
 {
-	struct span type_name =
-		type == CRYPTO_RSA ? SPAN_LIT("rsa") : SPAN_LIT("ed25519");
 	struct span value;
 
 	if (taglist_find(tags, SPAN_LIT("v"), &value) &&
 	    !span_equal(value, SPAN_LIT("DKIM1")))
 		return "a key record of another version";
-	if (!taglist_find(tags, SPAN_LIT("k"), &value))
-		value = SPAN_LIT("rsa");
-	if (!span_equal_nocase(value, type_name))
+	if (!is_of_type(tags, type))
 		return "the key is of another type";
 	if (!names(tags, SPAN_LIT("h"), SPAN_LIT("sha256"), SPAN_LIT("sha256")))
 		return "the key is not for SHA-256";
@@ -218,10 +227,43 @@ read_record(struct span record, struct arena *arena, struct dkim_key *key)
 	return true;
 }
 
+static bool
+is_key_record(struct span record, enum crypto_key_type type)
+{
+	struct taglist tags;
+	struct span p;
+
+	return taglist_parse(record, &tags) && is_of_type(&tags, type) &&
+	       taglist_find(&tags, SPAN_LIT("p"), &p);
+}
+
+/* RFC 6376 3.6.2.2, 6.1.2: what several records mean is not defined, and they
+ * have no order. What is no key record, or is for another type of key, is
+ * passed over. If more than one is left, whichever were taken would be a
+ * matter of luck: NULL, as if none is. */
+static const struct dns_record *
+choose(const struct answer *answer, enum crypto_key_type type)
+{
+	const struct dns_record *chosen = NULL;
+
+	if (answer->records == 1)
+		return &answer->record[0];
+	for (size_t i = 0; i < answer->records; i++) {
+		if (!is_key_record(answer->record[i].value, type))
+			continue;
+		if (chosen != NULL)
+			return NULL;
+		chosen = &answer->record[i];
+	}
+	return chosen;
+}
+
 bool
 dkim_key_read(const struct answer *answer, enum crypto_key_type type,
 	      size_t record_max, struct arena *arena, struct dkim_key *key)
 {
+	const struct dns_record *record;
+
 	*key = (struct dkim_key){ .key.type = type };
 	switch (answer->status) {
 	case ANSWER_OK:
@@ -234,10 +276,11 @@ dkim_key_read(const struct answer *answer, enum crypto_key_type type,
 		return refuse(key, DKIM_TEMPERROR,
 			      "the key could not be looked up");
 	}
-	/* RFC 6376 3.6.2.2: the results of several records are undefined */
-	if (answer->records > 1)
-		return refuse(key, DKIM_PERMERROR, "several key records");
-	if (answer->record[0].value.n > record_max)
+	record = choose(answer, type);
+	if (record == NULL)
+		return refuse(key, DKIM_PERMERROR,
+			      "several records, and not just one key");
+	if (record->value.n > record_max)
 		return refuse(key, DKIM_PERMERROR, "a key record too long");
-	return read_record(answer->record[0].value, arena, key);
+	return read_record(record->value, arena, key);
 }

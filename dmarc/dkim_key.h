@@ -23,7 +23,8 @@ struct dkim_key {
 };
 
 /* What the answer for a key's name has for a signature of this type, in a
- * record of at most record_max octets. False if nothing that can be used. */
+ * record of at most record_max octets. Of several records it is the only one
+ * that is a key of this type. False if nothing that can be used. */
 bool dkim_key_read(const struct answer *answer, enum crypto_key_type type,
 		   size_t record_max, struct arena *arena,
 		   struct dkim_key *key);

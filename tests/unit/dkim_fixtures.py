@@ -232,6 +232,9 @@ def keys(rsa, small):
     sign("key-none", ("none", rsa[1]))
     sign("key-dead", ("dead", rsa[1]))
     sign("key-several", ("several", rsa[1]))
+    sign("key-no-keys", ("no-keys", rsa[1]))
+    for name in "beside", "twin", "withdrawn":
+        sign("key-" + name, published(name, rsa[1]))
 
 
 def tags(rsa):

@@ -30,7 +30,7 @@
 static enum dkim_engine_kind kind;
 static struct dkim_engine *engine;
 static char directory[500];
-static struct dns_row zone[ZONE_MAX + 8];
+static struct dns_row zone[ZONE_MAX + 16];
 static char zone_text[100000];
 static uint8_t octets[MESSAGE_MAX];
 
@@ -69,7 +69,14 @@ read_file(const char *name, void *text, size_t size)
 static const struct dns_row strange[] = {
 	{ "dead._domainkey.signer.example", DNS_TXT, NULL, 0 },
 	{ "several._domainkey.signer.example", DNS_TXT, "p=AAAA", 0 },
-	{ "several._domainkey.signer.example", DNS_TXT, "v=spf1 -all", 0 },
+	{ "several._domainkey.signer.example", DNS_TXT, "p=BBBB", 0 },
+	{ "no-keys._domainkey.signer.example", DNS_TXT, "v=spf1 -all", 0 },
+	{ "no-keys._domainkey.signer.example", DNS_TXT, "k=x; p=AAAA", 0 },
+	{ "beside._domainkey.signer.example", DNS_TXT, "v=spf1 -all", 0 },
+	{ "beside._domainkey.signer.example", DNS_TXT, "k=ed25519; p=A", 0 },
+	/* one more than dkim_fixtures.py has: whichever came first */
+	{ "twin._domainkey.signer.example", DNS_TXT, "p=AAAA", 0 },
+	{ "withdrawn._domainkey.signer.example", DNS_TXT, "p=", 0 },
 };
 
 static void
@@ -369,7 +376,11 @@ t8_key_records(void **state)
 		{ "key-not-der", DKIM_PERMERROR, 0 },
 		{ "key-utf8", DKIM_PERMERROR, 0 },
 		{ "key-none", DKIM_PERMERROR, 0 },
+		{ "key-beside", DKIM_PASS, 2048 },
 		{ "key-several", DKIM_PERMERROR, 0 },
+		{ "key-no-keys", DKIM_PERMERROR, 0 },
+		{ "key-twin", DKIM_PERMERROR, 0 },
+		{ "key-withdrawn", DKIM_PERMERROR, 0 },
 		{ "key-dead", DKIM_TEMPERROR, 0 },
 	};
 
@@ -380,7 +391,8 @@ t8_key_records(void **state)
 			 is_native() ? DKIM_PASS : DKIM_PERMERROR,
 			 is_native() ? 2048 : 0);
 	judge_file("key-several", 61);
-	assert_string_equal(list[0].reason, "several key records");
+	assert_string_equal(list[0].reason,
+			    "several records, and not just one key");
 	judge_file("key-domain-only-below", 61);
 	assert_string_equal(list[0].reason,
 			    "the key is for d= only, and i= is below it");
@@ -415,8 +427,7 @@ t22_a_signature_in_utf8(void **state)
 	judge_file("utf8", 61);
 	assert_true(
 		span_equal(list[0].domain, SPAN_LIT("xn--mnchen-3ya.example")));
-	assert_signature("utf8", 61, 0,
-			 is_native() ? DKIM_PASS : DKIM_NEUTRAL,
+	assert_signature("utf8", 61, 0, is_native() ? DKIM_PASS : DKIM_NEUTRAL,
 			 is_native() ? 2048 : 0);
 }
 
