@@ -249,6 +249,7 @@ coverage: ## lines run by the tests, by file
 bench: ## speed and cost, beside a bare TCP relay
 	$(call prepare,build test)
 	$(again) all benches
+	@$(BUILD)/tests/bench/bench_dkim
 	@DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 lint: ## format, layering, clang-tidy, cppcheck, scripts; quiet when clean
 	$(call prepare,build test lint)
