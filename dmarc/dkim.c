@@ -376,6 +376,9 @@ judge_result(struct dkim_signature *signature, enum dkim_run_result result)
 		settle(signature, DKIM_PERMERROR,
 		       "l= is more than the body has");
 		return;
+	case DKIM_RUN_NO_MEMORY:
+		settle(signature, DKIM_TEMPERROR, "out of memory");
+		return;
 	case DKIM_RUN_ERROR:
 		break;
 	}

@@ -20,6 +20,7 @@ enum dkim_run_result {
 	DKIM_RUN_LACKS_FIELDS,  /* … which the engine has not seen whole */
 	DKIM_RUN_BAD_KEY,       /* it cannot be used as one */
 	DKIM_RUN_BAD_LENGTH,    /* l= is beyond the body */
+	DKIM_RUN_NO_MEMORY,
 };
 
 struct dkim_finding {

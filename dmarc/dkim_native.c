@@ -60,7 +60,7 @@ verify_header(struct crypto *crypto, const struct dkim_message *message,
 
 	if (!dkim_verify_hash(crypto, message->message, candidate->at,
 			      candidate, digest))
-		return DKIM_RUN_ERROR;
+		return DKIM_RUN_NO_MEMORY;
 	switch (crypto_verify(crypto, &key->key, digest,
 			      candidate->signature)) {
 	case CRYPTO_GOOD:
@@ -70,7 +70,7 @@ verify_header(struct crypto *crypto, const struct dkim_message *message,
 	case CRYPTO_BAD_KEY:
 		return DKIM_RUN_BAD_KEY;
 	case CRYPTO_NO_MEMORY:
-		break;
+		return DKIM_RUN_NO_MEMORY;
 	}
 	return DKIM_RUN_ERROR;
 }
@@ -103,7 +103,11 @@ finish(struct dkim_engine *engine, struct dkim_message *message,
 	const struct hashes *hashes = message->own;
 
 	for (size_t i = 0; i < message->candidates; i++) {
-		finding[i] = (struct dkim_finding){ DKIM_RUN_ERROR, 0 };
+		finding[i] = (struct dkim_finding){
+			hashes->is_there[i] ? DKIM_RUN_ERROR
+					    : DKIM_RUN_NO_MEMORY,
+			0,
+		};
 		if (hashes->is_there[i] && key[i].record.n > 0)
 			verify(engine, message, i, &key[i], &finding[i]);
 	}

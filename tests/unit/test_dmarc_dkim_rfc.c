@@ -3,7 +3,7 @@
  * DKIM by the examples of its RFCs (RFC 6376 A.2, RFC 8463 A.3), with both
  * engines: cut anywhere, they pass; broken anywhere, they do not.
  */
-#include "dmarc/dkim.h"
+#include "dmarc/dkim_engine.h"
 #include "tests/unit/dns_rows.h"
 
 #include <setjmp.h>
@@ -263,6 +263,37 @@ t4_a_broken_signature(void **state)
 	}
 }
 
+/* --- a gate in need --- */
+
+static bool
+find_no_memory(struct dkim_engine *of, struct dkim_message *signed_message,
+	       const struct dkim_key *key, struct dkim_finding *finding)
+{
+	(void)of;
+	(void)key;
+	for (size_t i = 0; i < signed_message->candidates; i++)
+		finding[i] = (struct dkim_finding){ DKIM_RUN_NO_MEMORY, 0 };
+	return true;
+}
+
+/* Nobody's message is refused for want of memory here. */
+static void
+t5_no_memory_is_temperror(void **state)
+{
+	struct dkim_methods methods = dkim_native;
+	struct dkim_engine *usual = engine;
+
+	(void)state;
+	methods.finish = find_no_memory;
+	engine = dkim_engine_of(&methods);
+	assert_non_null(engine);
+	assert_int_equal(judge(SPAN_OF(rfc8463), whole), 2);
+	assert_int_equal(list[0].result, DKIM_TEMPERROR);
+	assert_int_equal(list[1].result, DKIM_TEMPERROR);
+	dkim_engine_free(engine);
+	engine = usual;
+}
+
 int
 main(void)
 {
@@ -271,6 +302,7 @@ main(void)
 		cmocka_unit_test(t2_cut_anywhere),
 		cmocka_unit_test(t3_broken_anywhere),
 		cmocka_unit_test(t4_a_broken_signature),
+		cmocka_unit_test(t5_no_memory_is_temperror),
 	};
 	int failed = cmocka_run_group_tests(tests, set_up, tear_down);
 
