@@ -307,6 +307,9 @@ struct conf_arrival {
 	struct ip client;
 };
 
+/* Whether a route is open to some client of a listener. */
+bool conf_route_has_listener(const struct conf_route *route, size_t listener);
+
 /* Whether a route is open to who came in so, for some recipient. */
 bool conf_route_is_open(const struct conf *conf, const struct conf_route *route,
 			const struct conf_arrival *arrival);

@@ -127,6 +127,26 @@ check_listener_tls(const struct check *check, size_t i)
 	check_needs_tls(check, i, "auth", listener->relays_auth);
 }
 
+/* Whether all that comes in there goes to one backend, whoever the client is.
+ */
+static bool
+leads_to_one_backend(const struct conf *conf, size_t listener)
+{
+	const struct conf_route *first = NULL;
+
+	for (size_t i = 0; i < conf->route_count; i++) {
+		const struct conf_route *route = &conf->routes[i];
+
+		if (!conf_route_has_listener(route, listener))
+			continue;
+		if (first == NULL)
+			first = route;
+		if (route->backend != first->backend)
+			return false;
+	}
+	return true;
+}
+
 /* A login is made on a connection to the backend that all mail will go to. */
 static void
 check_auth(const struct check *check, size_t i)
@@ -136,11 +156,11 @@ check_auth(const struct check *check, size_t i)
 
 	if (!listener->relays_auth ||
 	    (conf->backend_connect == CONNECT_AT_CONNECT &&
-	     (conf->has_one_backend || conf->route_count == 0)))
+	     leads_to_one_backend(conf, i)))
 		return;
 	conf_fault(check->faults, line_of(check, SECTION_LISTEN, i, "auth"),
-		   "listen \"%.*s\" auth: expected one backend for all routes, "
-		   "and backend-connect = connect",
+		   "listen \"%.*s\" auth: expected one backend for all its "
+		   "routes, and backend-connect = connect",
 		   TEXT(listener->endpoint.text));
 }
 

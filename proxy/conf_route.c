@@ -87,13 +87,19 @@ has_client(const struct conf_networks *networks, const struct ip *ip)
 }
 
 bool
+conf_route_has_listener(const struct conf_route *route, size_t listener)
+{
+	return route->listeners.count == 0 ||
+	       has_index(&route->listeners, listener);
+}
+
+bool
 conf_route_is_open(const struct conf *conf, const struct conf_route *route,
 		   const struct conf_arrival *arrival)
 {
 	size_t listener = (size_t)(arrival->listener - conf->listeners);
 
-	return (route->listeners.count == 0 ||
-		has_index(&route->listeners, listener)) &&
+	return conf_route_has_listener(route, listener) &&
 	       (route->clients.count == 0 ||
 		has_client(&route->clients, &arrival->client));
 }

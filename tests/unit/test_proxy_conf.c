@@ -431,7 +431,7 @@ static const struct {
 	  { "3: listen \"127.0.0.1:25\" auth: needs tls-cert and tls-key, "
 	    "found none\n",
 	    "3: listen \"127.0.0.1:25\" auth: expected one backend for all "
-	    "routes, and backend-connect = connect\n" } },
+	    "its routes, and backend-connect = connect\n" } },
 	{ "listen \"[::0]:25\" { }\nlisten \"[0::]:25\" { }",
 	  { "2: listen \"[::]:25\": given twice, first in line 1\n" } },
 	{ "dmarc { on-reject = tag\non-fail-none = divert }",

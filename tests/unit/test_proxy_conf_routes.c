@@ -333,6 +333,51 @@ every_fault_has_its_line(void **state)
 	}
 }
 
+/* What follows a listener that passes AUTH on, and one that does not. */
+static void
+a_login_needs_one_backend_behind_its_listener(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+	} rows[] = {
+		{ "route \"*\" { backend = a }", true },
+		{ "route \"*\" { listener = 127.0.0.1:587 backend = a }\n"
+		  "route \"*\" { backend = b listener = 127.0.0.1:25 }",
+		  true },
+		{ "route x.example { listener = 127.0.0.1:587 backend = a }\n"
+		  "route \"*\" { backend = b }",
+		  false },
+		{ "route \"*\" { client = 192.0.2.0/24 backend = a }\n"
+		  "route \"*\" { listener = 127.0.0.1:587 backend = b }",
+		  false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CASES(rows); i++) {
+		struct buf said;
+		struct conf *conf;
+
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind(
+			"listen 127.0.0.1:587 { auth = relay\n"
+			"  tls-cert = /c.pem tls-key = /k.pem }\n"
+			"listen 127.0.0.1:25 { }\n"
+			"backend a { address = 127.0.0.1:1001 }\n"
+			"backend b { address = 127.0.0.1:1002 }\n",
+			rows[i].text, &said);
+		assert_int_equal(conf != NULL, rows[i].is_good);
+		if (conf == NULL)
+			assert_true(span_starts(
+				buf_span(&said),
+				SPAN_LIT("1: listen \"127.0.0.1:587\" auth: "
+					 "expected one backend for all its "
+					 "routes")));
+		buf_fini(&said);
+		conf_free(conf);
+	}
+}
+
 int
 main(void)
 {
@@ -343,6 +388,7 @@ main(void)
 		cmocka_unit_test(a_route_that_can_never_fit_is_a_fault),
 		cmocka_unit_test(addresses_have_a_rank),
 		cmocka_unit_test(every_fault_has_its_line),
+		cmocka_unit_test(a_login_needs_one_backend_behind_its_listener),
 	};
 
 	return cmocka_run_group_tests_name("proxy/conf routes", tests, NULL,
