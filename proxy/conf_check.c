@@ -147,6 +147,44 @@ leads_to_one_backend(const struct conf *conf, size_t listener)
 	return true;
 }
 
+static bool
+is_on_this_host(const struct conf_backend *backend)
+{
+	for (size_t i = 0; i < backend->address_count; i++)
+		if (!ip_is_loopback(&backend->addresses[i].at.ip))
+			return false;
+	return true;
+}
+
+/* Under TLS with the client, a secret may go on in plain. */
+static void
+warn_of_plain_logins(const struct check *check, size_t i)
+{
+	const struct conf *conf = check->conf;
+	const struct conf_listener *listener = &conf->listeners[i];
+
+	for (size_t k = 0; k < conf->route_count; k++) {
+		const struct conf_route *route = &conf->routes[k];
+		const struct conf_backend *backend;
+
+		if (!conf_route_has_listener(route, i) ||
+		    route->backend >= conf->backend_count)
+			continue;
+		backend = &conf->backends[route->backend];
+		if (backend->tls == CONF_TLS_REQUIRED ||
+		    backend->tls == CONF_TLS_VERIFY || is_on_this_host(backend))
+			continue;
+		conf_warning(check->faults,
+			     line_of(check, SECTION_LISTEN, i, "auth"),
+			     "listen \"%.*s\" auth: logins may go on in plain "
+			     "to backend \"%.*s\"; it needs tls = verify or "
+			     "required",
+			     TEXT(listener->endpoint.text),
+			     TEXT(backend->name));
+		return;
+	}
+}
+
 /* A login is made on a connection to the backend that all mail will go to. */
 static void
 check_auth(const struct check *check, size_t i)
@@ -154,9 +192,11 @@ check_auth(const struct check *check, size_t i)
 	const struct conf *conf = check->conf;
 	const struct conf_listener *listener = &conf->listeners[i];
 
-	if (!listener->relays_auth ||
-	    (conf->backend_connect == CONNECT_AT_CONNECT &&
-	     leads_to_one_backend(conf, i)))
+	if (!listener->relays_auth)
+		return;
+	warn_of_plain_logins(check, i);
+	if (conf->backend_connect == CONNECT_AT_CONNECT &&
+	    leads_to_one_backend(conf, i))
 		return;
 	conf_fault(check->faults, line_of(check, SECTION_LISTEN, i, "auth"),
 		   "listen \"%.*s\" auth: expected one backend for all its "

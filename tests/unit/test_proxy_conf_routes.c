@@ -378,6 +378,49 @@ a_login_needs_one_backend_behind_its_listener(void **state)
 	}
 }
 
+static void
+a_login_in_plain_to_another_host_is_a_warning(void **state)
+{
+	static const struct {
+		const char *backend;
+		bool is_warned;
+	} rows[] = {
+		{ "backend a { address = 127.0.0.1:25 }", false },
+		{ "backend a { address = \"[::1]:25\" }", false },
+		{ "backend a { address = 192.0.2.1:25 }", true },
+		{ "backend a { address = mx.example:25 }", true },
+		{ "backend a { address = { 127.0.0.1:25, 192.0.2.1:25 } }",
+		  true },
+		{ "backend a { address = 192.0.2.1:25 tls = opportunistic }",
+		  true },
+		{ "backend a { address = 192.0.2.1:25 tls = required }",
+		  false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CASES(rows); i++) {
+		struct buf said;
+		struct conf *conf;
+
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind("listen 127.0.0.1:587 { auth = relay\n"
+					"  tls-cert = /c.pem tls-key = /k.pem "
+					"}\n"
+					"route \"*\" { backend = a }\n",
+					rows[i].backend, &said);
+		assert_non_null(conf);
+		assert_int_equal(
+			span_starts(buf_span(&said),
+				    SPAN_LIT("1: warning: listen "
+					     "\"127.0.0.1:587\" auth: logins "
+					     "may go on in plain to backend "
+					     "\"a\"")),
+			rows[i].is_warned);
+		buf_fini(&said);
+		conf_free(conf);
+	}
+}
+
 int
 main(void)
 {
@@ -389,6 +432,7 @@ main(void)
 		cmocka_unit_test(addresses_have_a_rank),
 		cmocka_unit_test(every_fault_has_its_line),
 		cmocka_unit_test(a_login_needs_one_backend_behind_its_listener),
+		cmocka_unit_test(a_login_in_plain_to_another_host_is_a_warning),
 	};
 
 	return cmocka_run_group_tests_name("proxy/conf routes", tests, NULL,
