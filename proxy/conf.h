@@ -210,6 +210,7 @@ struct conf {
 	struct span psl_file; /* empty: libpsl's own */
 	enum dkim_engine_kind dkim_engine;
 	bool distrusts_length; /* dkim-length */
+	bool has_second_opinion;
 
 	const struct conf_listener *listeners;
 	size_t listener_count;

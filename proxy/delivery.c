@@ -79,6 +79,29 @@ defer_unlogged(struct session *session)
 			 "later"));
 }
 
+/* What the other engines have found differently. */
+static void
+tell_second(struct session *session)
+{
+	const struct mail *mail = session->mail;
+	struct buf reason;
+
+	if (session->host->second == NULL || !mail->is_judged ||
+	    (!mail->second.has_spf && !mail->second.has_dkim))
+		return;
+	session_count(session, STAT_SECOND_OPINIONS, 1);
+	buf_init(&reason, SECOND_TEXT_MAX);
+	if (second_differs(&mail->second, &mail->verdict, &reason)) {
+		session_count(session, STAT_SECOND_DIFFERS, 1);
+		buf_append_octet(&reason, '\0');
+		session_log(session, EVENT_SECOND_OPINION,
+			    reason.has_overflowed
+				    ? "more than can be told"
+				    : (const char *)buf_span(&reason).p);
+	}
+	buf_fini(&reason);
+}
+
 void
 delivery_judge(struct session *session)
 {
@@ -86,6 +109,7 @@ delivery_judge(struct session *session)
 
 	if (!mail_judge(mail))
 		return;
+	tell_second(session);
 	mail->decision = (struct decision){ .is_enforced = true };
 	if (mail->refusal != MAIL_NOT_REFUSED) {
 		refuse(session);

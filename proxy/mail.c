@@ -23,6 +23,7 @@ mail_init(struct mail *mail, const struct session_host *host)
 
 	*mail = (struct mail){ .host = host };
 	arena_init(&mail->arena, ARENA_MAX);
+	second_init(&mail->second);
 	buf_init(&mail->id, ID_MAX);
 	message_init(&mail->message, conf->header_size_max);
 	if (conf->fields_max > 0)
@@ -36,6 +37,7 @@ mail_fini(struct mail *mail)
 {
 	dkim_check_free(mail->dkim);
 	mail->dkim = NULL;
+	second_fini(&mail->second);
 	arena_fini(&mail->arena);
 	buf_fini(&mail->id);
 	message_fini(&mail->message);
@@ -48,6 +50,7 @@ mail_end(struct mail *mail)
 {
 	dkim_check_free(mail->dkim);
 	mail->dkim = NULL;
+	second_reset(&mail->second);
 	arena_reset(&mail->arena);
 	message_reset(&mail->message);
 	body_reset(&mail->body);
@@ -395,6 +398,9 @@ end_header(struct mail *mail)
 	    !dkim_check_header(mail->dkim, &mail->message) ||
 	    !begin_chain(mail))
 		mail->refusal = MAIL_NO_ROOM;
+	else if (mail->host->second != NULL)
+		second_header(&mail->second, mail->host->second, &mail->message,
+			      wall_s(mail));
 }
 
 /* RFC 5321 4.5.3.1.6. A line may be cut by the end of a chunk. */
@@ -442,6 +448,7 @@ take_chunk(struct mail *mail, struct span chunk)
 		return;
 	if (mail->dkim != NULL)
 		dkim_check_body(mail->dkim, body);
+	second_body(&mail->second, body);
 	if (!body_append(&mail->body, body))
 		refuse(mail, MAIL_NO_ROOM);
 }
@@ -508,6 +515,17 @@ mail_count_dns(struct mail *mail)
 	}
 }
 
+/* Once the verdict is settled, it stays as it is. True when nobody has
+ * anything left to wait for. */
+static bool
+ask_second(struct mail *mail)
+{
+	if (mail->host->second == NULL || mail->facts.is_authenticated ||
+	    mail->arena.held > ARENA_MAX / 2)
+		return true;
+	return second_run(&mail->second, &mail->facts.spf, &mail->answers);
+}
+
 bool
 mail_judge(struct mail *mail)
 {
@@ -516,8 +534,9 @@ mail_judge(struct mail *mail)
 	if (mail->refusal != MAIL_NOT_REFUSED)
 		return mail->stage == EVAL_END;
 	mail->facts.stage = mail->stage;
-	mail->is_judged =
-		eval_run(&mail->facts, &mail->answers, &mail->verdict);
+	if (!mail->is_judged)
+		mail->is_judged =
+			eval_run(&mail->facts, &mail->answers, &mail->verdict);
 	mail->eval_us += now_us(mail) - start;
 	mail_count_dns(mail);
 	if (mail->arena.has_overflowed) {
@@ -525,12 +544,14 @@ mail_judge(struct mail *mail)
 		mail->is_judged = false;
 		return mail->stage == EVAL_END;
 	}
-	return mail->is_judged;
+	return mail->is_judged && ask_second(mail);
 }
 
 void
 mail_give_up(struct mail *mail)
 {
+	if (mail->is_judged)
+		second_give_up(&mail->second);
 	answers_give_up(&mail->answers, "eval-timeout");
 	mail_count_dns(mail);
 }
@@ -709,45 +730,6 @@ mail_compose(struct mail *mail, enum conf_action action,
 	return !mail->head.has_overflowed;
 }
 
-unsigned
-mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
-		   const char **text, const char **rule)
-{
-	static const struct {
-		unsigned code;
-		const char *enhanced, *text, *rule;
-	} replies[] = {
-		[MAIL_NOT_REFUSED] = { 250, "2.0.0", "Ok", "" },
-		[MAIL_TOO_LARGE] = { 552, "5.3.4",
-				     "Message is larger than we take",
-				     "message-size" },
-		[MAIL_HEADER_TOO_LARGE] = { 552, "5.3.4",
-					    "Message header is too large",
-					    "header-size" },
-		[MAIL_LINE_ENDINGS] = { 550, "5.6.0",
-					"Message holds a bare CR, a bare LF "
-					"or NUL; lines end in CR LF",
-					"line-endings" },
-		[MAIL_LINE_TOO_LONG] = { 550, "5.6.0",
-					 "Message has a line that is longer "
-					 "than we take",
-					 "line-length" },
-		[MAIL_NO_ROOM] = { 452, "4.3.1",
-				   "No room for this message now, try again "
-				   "later",
-				   "body-disk" },
-		[MAIL_TOO_MANY_HOPS] = { 554, "5.4.6",
-					 "Too many hops: this message goes "
-					 "round in a circle",
-					 "hops-max" },
-	};
-
-	*enhanced = replies[refusal].enhanced;
-	*text = replies[refusal].text;
-	*rule = replies[refusal].rule;
-	return replies[refusal].code;
-}
-
 static const struct span *
 accepted_addresses(const struct mail *mail, struct arena *arena, size_t *count)
 {
@@ -777,6 +759,7 @@ mail_record(struct mail *mail, struct spool_record *record)
 	record->verdict = mail->is_judged && !mail->facts.is_authenticated
 				  ? &mail->verdict
 				  : NULL;
+	record->second = mail->host->second == NULL ? NULL : &mail->second;
 	record->spf_facts = &mail->facts.spf;
 	record->answers = &mail->answers;
 	record->is_authenticated = mail->facts.is_authenticated;
@@ -792,7 +775,8 @@ mail_record(struct mail *mail, struct spool_record *record)
 size_t
 mail_memory(const struct mail *mail)
 {
-	return mail->arena.held + mail->message.header.cap +
-	       mail->body.memory.cap + mail->head.cap +
+	return mail->arena.held + mail->second.arena.held +
+	       mail->message.header.cap + mail->body.memory.cap +
+	       mail->head.cap +
 	       mail->message.fields_cap * sizeof(struct message_entry);
 }

@@ -17,6 +17,7 @@
 
 #include "dmarc/authres.h"
 #include "dmarc/report/spool.h"
+#include "dmarc/second.h"
 #include "proxy/backend.h"
 #include "proxy/body.h"
 #include "proxy/decision.h"
@@ -72,6 +73,7 @@ struct mail {
 	/* Judgement. */
 	struct eval_facts facts;
 	struct verdict verdict;
+	struct second second; /* unused without second-opinion */
 	bool is_judged;
 	struct decision decision;
 	uint64_t dns_since_us; /* 0: nothing is being asked */

@@ -44,6 +44,7 @@ struct session_host {
 	const struct conf *conf;
 	const struct eval_settings *rules;
 	struct dkim_engine *dkim;   /* one for each worker */
+	struct dkim_engine *second; /* the other engine; NULL: not asked */
 	const struct ehlo *probed;  /* by backend index: its last EHLO */
 	struct upstream *upstreams; /* by backend index: its targets */
 	struct upstream_dice dice;  /* among them; none: the first */

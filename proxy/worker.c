@@ -2,6 +2,7 @@
 /*
  * worker: one process, one thread, one ring, many sessions.
  */
+#include "dmarc/second.h"
 #include "proxy/worker.h"
 
 #include "proxy/clock.h"
@@ -78,6 +79,7 @@ struct worker {
 	struct timers timers;
 	struct resolver *resolver;
 	struct dkim_engine *dkim;
+	struct dkim_engine *second; /* NULL without second-opinion */
 	struct probes *probes;
 	struct ehlo *probed;
 	struct upstream *upstreams;
@@ -542,6 +544,7 @@ sessions_init(struct worker *worker)
 		.conf = setup->conf,
 		.rules = setup->rules,
 		.dkim = worker->dkim,
+		.second = worker->second,
 		.probed = worker->probed,
 		.upstreams = worker->upstreams,
 		.dice = { .draw = draw },
@@ -613,6 +616,35 @@ new_probes(struct worker *worker)
 	return probes_new(&host, on_probed, worker);
 }
 
+static struct dkim_engine *
+open_engine(const struct conf *conf, enum dkim_engine_kind kind)
+{
+	struct dkim_engine *engine = dkim_engine_new(kind);
+
+	if (engine != NULL)
+		dkim_engine_distrust_length(engine, conf->distrusts_length);
+	return engine;
+}
+
+/* What verifies DKIM signatures. False with a sentence in faults. */
+static bool
+open_engines(struct worker *worker, struct buf *faults)
+{
+	const struct conf *conf = worker->setup->conf;
+	enum dkim_engine_kind other = second_dkim_engine(conf->dkim_engine);
+
+	worker->dkim = open_engine(conf, conf->dkim_engine);
+	if (conf->has_second_opinion)
+		worker->second = open_engine(conf, other);
+	if (worker->dkim != NULL &&
+	    (worker->second != NULL || !conf->has_second_opinion))
+		return true;
+	buf_append(faults, SPAN_LIT("no engine for DKIM: not enough memory, "
+				    "or a library without SHA-256 or "
+				    "ed25519\n"));
+	return false;
+}
+
 /* What only this worker uses. False with a sentence in faults. */
 static bool
 acquire(struct worker *worker, struct buf *faults)
@@ -633,14 +665,8 @@ acquire(struct worker *worker, struct buf *faults)
 	if (worker->resolver == NULL)
 		return false;
 	resolver_count_in(worker->resolver, worker->setup->stats);
-	worker->dkim = dkim_engine_new(conf->dkim_engine);
-	if (worker->dkim == NULL) {
-		buf_append(faults, SPAN_LIT("no engine for DKIM: not enough "
-					    "memory, or a library without "
-					    "SHA-256 or ed25519\n"));
+	if (!open_engines(worker, faults))
 		return false;
-	}
-	dkim_engine_distrust_length(worker->dkim, conf->distrusts_length);
 	worker->acceptor_count = ACCEPTS * conf->listener_count;
 	worker->acceptors =
 		calloc(worker->acceptor_count, sizeof(struct acceptor));
@@ -722,6 +748,7 @@ release(struct worker *worker)
 	hostnames_free(worker->hostnames);
 	resolver_free(worker->resolver);
 	dkim_engine_free(worker->dkim);
+	dkim_engine_free(worker->second);
 	if (worker->ring != NULL)
 		ring_free(worker->ring);
 	probes_free(worker->probes);

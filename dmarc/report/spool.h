@@ -18,7 +18,7 @@
 #ifndef DMARC_REPORT_SPOOL_H
 #define DMARC_REPORT_SPOOL_H
 
-#include "dmarc/eval.h"
+#include "dmarc/second.h"
 #include "smtp/buf.h"
 #include "smtp/tlsinfo.h"
 
@@ -41,6 +41,7 @@ struct spool_record {
 	size_t recipient_count;
 	uint64_t size;                 /* octets of the message as received */
 	const struct verdict *verdict; /* NULL: not judged (authenticated …) */
+	const struct second *second;   /* NULL: none was asked */
 	const struct spf_facts *spf_facts;
 	const struct answers *answers; /* may be NULL */
 	bool is_authenticated;

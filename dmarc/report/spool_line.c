@@ -234,6 +234,7 @@ static void
 write_spf(struct spool_writer *writer)
 {
 	const struct verdict *verdict = writer->verdict;
+	const struct second *second = writer->record->second;
 
 	if (verdict == NULL) {
 		nothing(writer, "spf");
@@ -250,6 +251,9 @@ write_spf(struct spool_writer *writer)
 	      writer->author != NULL && writer->author->is_spf_aligned);
 	word(writer, "reason", verdict->spf.reason);
 	text_or_null(writer, "spf.explanation", verdict->spf.explanation);
+	word(writer, "second",
+	     second != NULL && second->has_spf ? spf_result_name(second->spf)
+					       : NULL);
 	json_object_end(&writer->json);
 }
 
@@ -257,6 +261,9 @@ static void
 write_signature(struct spool_writer *writer, size_t i)
 {
 	const struct dkim_signature *signature = &writer->verdict->dkim[i];
+	const struct second *second = writer->record->second;
+	bool has_second =
+		second != NULL && second->has_dkim && i < second->signatures;
 
 	json_object(&writer->json);
 	word(writer, "result", dkim_result_name(signature->result));
@@ -269,6 +276,8 @@ write_signature(struct spool_writer *writer, size_t i)
 		      (writer->author->dkim_aligned >> i & 1) != 0);
 	number(writer, "unsigned_octets", signature->unsigned_octets);
 	word(writer, "reason", signature->reason);
+	word(writer, "second",
+	     has_second ? dkim_result_name(second->signature[i].result) : NULL);
 	json_object_end(&writer->json);
 }
 

@@ -98,20 +98,30 @@ answer_all(struct judge *judge, struct source *source, uint64_t deadline)
 	return true;
 }
 
+/* True when there is nothing to wait for any more. */
+static bool
+ask_second(struct judge *judge)
+{
+	return judge->other == NULL ||
+	       second_run(&judge->second, &judge->facts.spf, &judge->answers);
+}
+
 /* Run, and answer what it asks, until it asks nothing new. */
 static bool
 settle(struct judge *judge, struct source *source)
 {
 	uint64_t deadline = clock_monotonic_us() + judge->conf->eval_us_max;
-	bool is_settled;
+	bool is_settled = false;
 
 	for (;;) {
 		uint64_t start = clock_monotonic_us();
 
-		is_settled = eval_run(&judge->facts, &judge->answers,
-				      &judge->verdict);
+		if (!is_settled)
+			is_settled = eval_run(&judge->facts, &judge->answers,
+					      &judge->verdict);
 		judge->eval_us += (uint32_t)(clock_monotonic_us() - start);
-		if (is_settled || judge->arena.has_overflowed)
+		if (judge->arena.has_overflowed ||
+		    (is_settled && ask_second(judge)))
 			return is_settled;
 		if (!answer_all(judge, source, deadline))
 			return false;
@@ -133,9 +143,23 @@ feed(struct judge *judge)
 	dkim_check_header(judge->facts.dkim, &judge->message);
 	arc_check_header(judge->facts.arc, &judge->message,
 			 dkim_check_bodies(judge->facts.dkim));
+	if (judge->other != NULL)
+		second_header(&judge->second, judge->other, &judge->message,
+			      judge->now_s);
 	if (body.n > 0)
 		dkim_check_body(judge->facts.dkim, body);
+	second_body(&judge->second, body);
 	return true;
+}
+
+static struct dkim_engine *
+open_engine(const struct conf *conf, enum dkim_engine_kind kind)
+{
+	struct dkim_engine *engine = dkim_engine_new(kind);
+
+	if (engine != NULL)
+		dkim_engine_distrust_length(engine, conf->distrusts_length);
+	return engine;
 }
 
 static bool
@@ -146,10 +170,14 @@ prepare(struct judge *judge)
 	arena_init(&judge->arena, ARENA_MAX);
 	answers_init(&judge->answers, &judge->arena, conf->dns_questions_max);
 	message_init(&judge->message, conf->header_size_max);
-	judge->engine = dkim_engine_new(conf->dkim_engine);
-	if (judge->engine == NULL)
+	second_init(&judge->second);
+	judge->engine = open_engine(conf, conf->dkim_engine);
+	if (conf->has_second_opinion)
+		judge->other = open_engine(
+			conf, second_dkim_engine(conf->dkim_engine));
+	if (judge->engine == NULL ||
+	    (judge->other == NULL && conf->has_second_opinion))
 		return false;
-	dkim_engine_distrust_length(judge->engine, conf->distrusts_length);
 	judge->spf.engine = conf->spf_engine;
 	judge->spf.now_s = judge->now_s;
 	judge->facts = (struct eval_facts){
@@ -219,6 +247,8 @@ void
 judge_fini(struct judge *judge)
 {
 	dkim_check_free(judge->facts.dkim);
+	second_fini(&judge->second);
+	dkim_engine_free(judge->other);
 	dkim_engine_free(judge->engine);
 	message_fini(&judge->message);
 	arena_fini(&judge->arena);

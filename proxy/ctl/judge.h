@@ -8,7 +8,7 @@
 #ifndef PROXY_CTL_JUDGE_H
 #define PROXY_CTL_JUDGE_H
 
-#include "dmarc/eval.h"
+#include "dmarc/second.h"
 #include "proxy/conf.h"
 #include "proxy/zone.h"
 
@@ -25,10 +25,12 @@ struct judge {
 	struct answers answers;
 	struct message message;
 	struct verdict verdict;
+	struct second second;
 	uint32_t dns_us, eval_us, total_us;
 	/* Its own. */
 	struct eval_facts facts;
 	struct dkim_engine *engine;
+	struct dkim_engine *other; /* NULL without second-opinion */
 };
 
 enum judge_status {
