@@ -158,10 +158,11 @@ give_header(const struct dkim_message *message, struct run *run)
 	for (size_t i = 0; i < message->message->fields; i++) {
 		struct field field = message_field(message->message, i);
 
-		if (field.is_malformed ||
-		    span_find(field.raw, 0) < field.raw.n ||
-		    (span_equal_nocase(field.name, NAME) &&
-		     !is_given(message, run, &at)))
+		/* Each counts, also one that the library cannot take. */
+		if (span_equal_nocase(field.name, NAME) &&
+		    !is_given(message, run, &at))
+			continue;
+		if (field.is_malformed || span_find(field.raw, 0) < field.raw.n)
 			continue;
 		if (!give_field(run, span_first(field.raw, field.raw.n - 2)))
 			return false;

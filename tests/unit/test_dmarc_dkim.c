@@ -753,6 +753,22 @@ t21_cut_off_key_records(void **state)
 	}
 }
 
+/* A signature that an engine cannot be given is still counted. */
+static void
+t24_nul_in_a_signature_before(void **state)
+{
+	static const char first[] = "DKIM-Signature: v=1\0\r\n";
+	size_t n = sizeof(first) - 1;
+
+	(void)state;
+	memcpy(octets, first, n);
+	n += read_file("rsa2048.eml", octets + n, sizeof(octets) - n);
+	judge(span_make(octets, n), MESSAGE_MAX);
+	assert_int_equal(listed, 2);
+	assert_signature("NUL", MESSAGE_MAX, 0, DKIM_NEUTRAL, 0);
+	assert_signature("NUL", MESSAGE_MAX, 1, DKIM_PASS, 2048);
+}
+
 int
 main(void)
 {
@@ -780,6 +796,7 @@ main(void)
 		cmocka_unit_test(t21_cut_off_key_records),
 		cmocka_unit_test(t22_a_signature_in_utf8),
 		cmocka_unit_test(t23_l_distrusted),
+		cmocka_unit_test(t24_nul_in_a_signature_before),
 	};
 
 	int failed = cmocka_run_group_tests(tests, set_up, tear_down);
