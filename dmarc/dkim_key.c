@@ -13,6 +13,7 @@
 
 #define DER_INTEGER 0x02
 #define DER_BIT_STRING 0x03
+#define DER_NULL 0x05
 #define DER_SEQUENCE 0x30
 
 /* rsaEncryption (RFC 3279 2.3.1) with its tag and length */
@@ -79,7 +80,21 @@ bits_of(struct span number)
 	return bits + 8 * (unsigned)(number.n - 1);
 }
 
-/* SubjectPublicKeyInfo of an RSA key (RFC 3279 2.3.1). */
+/* RFC 3279 2.3.1: the parameters are NULL; some leave them out. */
+static bool
+is_rsa_algorithm(struct span algorithm)
+{
+	const struct span oid = span_make(rsa_oid, sizeof(rsa_oid));
+	struct span rest, null;
+
+	if (!span_starts(algorithm, oid))
+		return false;
+	rest = span_after(algorithm, oid.n);
+	return rest.n == 0 ||
+	       (der_next(&rest, DER_NULL, &null) && null.n == 0 && rest.n == 0);
+}
+
+/* SubjectPublicKeyInfo of an RSA key. */
 static bool
 read_rsa(struct span der, struct crypto_key *rsa)
 {
@@ -87,7 +102,7 @@ read_rsa(struct span der, struct crypto_key *rsa)
 
 	if (!der_next(&der, DER_SEQUENCE, &info) ||
 	    !der_next(&info, DER_SEQUENCE, &algorithm) ||
-	    !span_starts(algorithm, span_make(rsa_oid, sizeof(rsa_oid))) ||
+	    !is_rsa_algorithm(algorithm) ||
 	    !der_next(&info, DER_BIT_STRING, &string) || string.n == 0 ||
 	    string.p[0] != 0)
 		return false;
