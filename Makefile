@@ -66,7 +66,7 @@ REPORT = $(wildcard dmarc/report/*.c)
 PROXY = $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 CTL = $(wildcard proxy/ctl/*.c)
 # Test programs, one a file; what else lies beside them is shared by them.
-TEST_FOLDERS = unit suites replay sim smuggle
+TEST_FOLDERS = unit suites differential replay sim smuggle
 TEST_FILES = $(foreach d,$(TEST_FOLDERS),$(wildcard tests/$(d)/test_*.c))
 TEST_SHARED = $(filter-out $(TEST_FILES),$(foreach d,$(TEST_FOLDERS), \
 	$(wildcard tests/$(d)/*.c)))
@@ -187,7 +187,7 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites replay sim smuggle planted wire docs lint e2e peers kill
+LAYERS = unit suites differential replay sim smuggle planted wire docs lint e2e peers kill
 # What says the same of any build: these find no fault in the gate.
 INSTRUMENTED = LAYERS='$(filter-out planted docs lint,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
@@ -199,6 +199,9 @@ unit: $(UNIT) ## the unit tests alone
 suites: ## the community suites alone, from ../shared/suites
 	$(again) all tests
 	@$(RUN) suites
+differential: ## both engines for SPF and DKIM over one corpus
+	$(again) all tests
+	@$(RUN) differential
 replay: ## the dialogue scripts alone
 	$(again) all tests
 	@$(RUN) replay
@@ -307,7 +310,7 @@ help: ## this list
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all manuals tests fuzzers benches deps demo check unit suites replay \
-	sim smuggle planted wire docs e2e peers kill asan fuzz fuzz-short \
+.PHONY: all manuals tests fuzzers benches deps demo check unit suites \
+	differential replay sim smuggle planted wire docs e2e peers kill asan fuzz fuzz-short \
 	coverage bench lint lint-now install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
