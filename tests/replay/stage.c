@@ -528,6 +528,7 @@ stage_start(struct stage *stage)
 		.conf = stage->props.conf,
 		.rules = stage->props.rules,
 		.dkim = stage->props.dkim,
+		.second = stage->props.second,
 		.probed = stage->probed,
 		.upstreams = stage->upstreams,
 		.dice = { .draw = stage->is_simulated ? throw : NULL,

@@ -109,6 +109,7 @@ struct stage_props {
 	const struct zone *zone;
 	const struct eval_settings *rules;
 	struct dkim_engine *dkim;
+	struct dkim_engine *second; /* NULL without second-opinion */
 };
 
 struct stage {

@@ -10,6 +10,7 @@
  * (see occasions.h), by scripts that tests/wire plays too.
  * The output is TAP; -v shows the transcripts of those that pass, too.
  */
+#include "dmarc/second.h"
 #include "tests/replay/occasions.h"
 #include "tests/replay/play.h"
 
@@ -50,7 +51,7 @@ struct piece {
 	struct conf *conf;
 	struct zone *zone;
 	struct rules rules;
-	struct dkim_engine *dkim;
+	struct dkim_engine *dkim, *second;
 	struct buf faults;
 };
 
@@ -83,7 +84,10 @@ prepare(struct piece *piece, const char *file)
 	buf_reset(&piece->faults);
 	piece->zone = zone_parse(buf_span(&piece->script.zone), "zone",
 				 &piece->faults);
-	piece->dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
+	piece->dkim = dkim_engine_new(piece->conf->dkim_engine);
+	if (piece->conf->has_second_opinion)
+		piece->second = dkim_engine_new(
+			second_dkim_engine(piece->conf->dkim_engine));
 	return piece->zone != NULL && piece->dkim != NULL &&
 	       rules_open(&piece->rules, piece->conf, &piece->faults);
 }
@@ -92,6 +96,7 @@ static void
 clean_up(struct piece *piece)
 {
 	dkim_engine_free(piece->dkim);
+	dkim_engine_free(piece->second);
 	rules_close(&piece->rules);
 	zone_free(piece->zone);
 	conf_free(piece->conf);
@@ -218,6 +223,7 @@ run_script(struct tally *tally, const struct options *options, const char *file)
 		.zone = piece.zone,
 		.rules = &piece.rules.settings,
 		.dkim = piece.dkim,
+		.second = piece.second,
 	};
 	for (unsigned i = 0; i < CHUNKINGS; i++) {
 		struct stage *now = i == 0 ? &first : &stage;
