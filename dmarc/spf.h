@@ -30,6 +30,7 @@
 #define SPF_QUESTIONS_MAX (SPF_AHEAD_MAX + 1 + 10 * 11 + 11 + 1)
 #define SPF_OCTETS_MAX 32768
 #define SPF_EXPLANATION_MAX 512 /* a longer one is none */
+#define SPF_STEPS_MAX 11        /* the record itself, and ten terms */
 
 enum spf_engine {
 	SPF_ENGINE_NATIVE,
@@ -57,6 +58,13 @@ struct spf_facts {
 	enum spf_engine engine;
 };
 
+/* A record on the way to what decided, and the term of it that led on. */
+struct spf_step {
+	struct span domain; /* normalised: whose record it is */
+	struct span record;
+	struct span term; /* as written; empty if none of them matched */
+};
+
 struct spf_outcome {
 	enum spf_result result;
 	struct span domain;      /* normalised: what was checked */
@@ -65,10 +73,15 @@ struct spf_outcome {
 				  * visible ASCII and spaces; empty if none */
 	bool is_all_fail;        /* decided by "-all" */
 	struct span record;      /* the domain's SPF record; empty if none */
+	/* From the domain's own record down to where it was decided: all but
+	 * the last one are an include or a redirect. What the native engine
+	 * has come to; none with libspf2, or where no record was walked. */
+	size_t steps;
+	struct spf_step step[SPF_STEPS_MAX];
 };
 
-/* True when settled. Whatever outcome->domain and record borrow lives as long
- * as the answers' arena. */
+/* True when settled. Whatever outcome->domain, record and step borrow lives as
+ * long as the answers' arena. */
 bool spf_eval(const struct spf_facts *facts, struct answers *answers,
 	      struct spf_outcome *outcome);
 

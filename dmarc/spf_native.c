@@ -421,9 +421,12 @@ decide_default(struct spf_run *run, const struct scope *scope,
 {
 	struct spf_term term;
 
+	spf_run_note(run, scope->record, SPAN_NONE);
 	if (find_modifier(scope->record, SPF_MODIFIER_REDIRECT, &term) &&
-	    is_usable(run, &term))
+	    is_usable(run, &term)) {
+		spf_run_note(run, scope->record, term.text);
 		return follow(run, scope, &term, decision);
+	}
 	*decision = (struct decision){ .result = SPF_NEUTRAL,
 				       .reason = "no mechanism matched",
 				       .scope = *scope };
@@ -441,8 +444,10 @@ evaluate(struct spf_run *run, const struct scope *scope,
 	bool is_open = false;
 	struct spf_term term;
 
+	run->depth++;
 	while (met == MET_NOT &&
 	       spf_record_next(&rest, &term) == SPF_NEXT_TERM) {
+		spf_run_note(run, scope->record, term.text);
 		if (is_usable(run, &term))
 			met = meet(run, scope, &term);
 		if (met != MET_OPEN)
@@ -454,6 +459,7 @@ evaluate(struct spf_run *run, const struct scope *scope,
 		decide_by_term(scope, &term, decision);
 	else if (met == MET_NOT)
 		met = decide_default(run, scope, decision);
+	run->depth--;
 	return is_open ? MET_OPEN : met;
 }
 
@@ -551,6 +557,7 @@ spf_native(const struct spf_check *check, struct span record,
 	run.octets = record.n;
 	met = evaluate(&run, &scope, &decision);
 	is_settled = conclude(&run, met, &decision, outcome);
+	spf_run_tell(&run, outcome);
 	spf_run_fini(&run);
 	return is_settled;
 }

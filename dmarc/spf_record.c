@@ -311,7 +311,8 @@ parse_term(struct span token, struct spf_term *term)
 	bool has_qualifier;
 	size_t n;
 
-	*term = (struct spf_term){ .prefix4 = PREFIX4_MAX,
+	*term = (struct spf_term){ .text = token,
+				   .prefix4 = PREFIX4_MAX,
 				   .prefix6 = PREFIX6_MAX };
 	has_qualifier = parse_qualifier(token.p[0], &term->qualifier);
 	if (has_qualifier)

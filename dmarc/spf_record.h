@@ -35,6 +35,7 @@ enum spf_mechanism {
 };
 
 struct spf_term {
+	struct span text; /* as written, with qualifier and all */
 	enum spf_mechanism mechanism;
 	enum spf_qualifier qualifier; /* of a mechanism */
 	struct span domain;           /* domain-spec as written; may be empty */

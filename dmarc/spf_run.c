@@ -5,6 +5,8 @@
 #include "dmarc/domain.h"
 #include "dmarc/spf_macro.h"
 
+#include <assert.h>
+
 #define SCRATCH_MAX 16384 /* eleven terms' names, and the client's own */
 
 #define REVERSE SPAN_LIT("%{ir}.%{v}.arpa") /* RFC 7208 5.5 */
@@ -24,6 +26,42 @@ spf_run_fini(struct spf_run *run)
 {
 	arena_fini(&run->scratch);
 	buf_fini(&run->text);
+}
+
+/* --- where the walk is -------------------------------------------------- */
+
+void
+spf_run_note(struct spf_run *run, struct span record, struct span term)
+{
+	assert(run->depth > 0 && run->depth <= SPF_STEPS_MAX);
+	run->step[run->depth - 1] =
+		(struct spf_step){ .record = record, .term = term };
+	run->steps = run->depth;
+}
+
+/* Whose record it is: an answer's, where its octets stand. */
+static struct span
+owner_of(const struct answers *answers, struct span record)
+{
+	for (size_t i = 0; i < answers->count; i++) {
+		const struct answer *answer = answers->list[i];
+
+		for (size_t j = 0; j < answer->records; j++)
+			if (answer->record[j].value.p == record.p)
+				return answer->name;
+	}
+	return SPAN_NONE;
+}
+
+void
+spf_run_tell(const struct spf_run *run, struct spf_outcome *outcome)
+{
+	outcome->steps = run->steps;
+	for (size_t i = 0; i < run->steps; i++) {
+		outcome->step[i] = run->step[i];
+		outcome->step[i].domain =
+			owner_of(run->answers, run->step[i].record);
+	}
 }
 
 /* --- look-ups ----------------------------------------------------------- */

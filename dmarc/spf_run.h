@@ -26,11 +26,22 @@ struct spf_run {
 	unsigned terms, voids; /* RFC 7208 4.6.4 */
 	size_t octets;         /* of records */
 	const char *error;     /* what made it a temperror or permerror */
+	/* The records around the term that is looked at, their domains left
+	 * out; of them those down to the last term that was. */
+	unsigned depth;
+	size_t steps;
+	struct spf_step step[SPF_STEPS_MAX];
 };
 
 void spf_run_init(struct spf_run *run, const struct spf_check *check,
 		  struct answers *answers);
 void spf_run_fini(struct spf_run *run);
+
+/* Note where the walk is: at a term of this record, or at its end. */
+void spf_run_note(struct spf_run *run, struct span record, struct span term);
+
+/* Say where it came to. */
+void spf_run_tell(const struct spf_run *run, struct spf_outcome *outcome);
 
 /* It looks ahead and has asked enough: nothing may be asked. */
 bool spf_run_is_done(const struct spf_run *run);

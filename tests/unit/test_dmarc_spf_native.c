@@ -657,6 +657,73 @@ t10_local_parts_that_are_not_ascii_match_nothing(void **state)
 	}
 }
 
+/* --- the way to what decided --------------------------------------------- */
+
+static const struct dns_row way[] = {
+	{ "yes.test", DNS_TXT, "v=spf1 ip4:192.0.2.1 -all", 0 },
+	{ "no.test", DNS_TXT, "v=spf1 include:never.test -all", 0 },
+	{ "never.test", DNS_TXT, "v=spf1 -all", 0 },
+	{ "on.test", DNS_TXT, "v=spf1 redirect=yes.test", 0 },
+	{ "open.test", DNS_TXT, "v=spf1 a:none.test", 0 },
+	{ "dead.test", DNS_A, NULL, 0 },
+	{ "late.test", DNS_TXT, "v=spf1 a:dead.test -all", 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* "s.test include:yes.test > yes.test ip4:192.0.2.1" */
+static void
+write_way(const struct spf_outcome *outcome, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < outcome->steps; i++) {
+		const struct spf_step *step = &outcome->step[i];
+
+		n += (size_t)snprintf(text + n, size - n, "%s%.*s %.*s",
+				      i > 0 ? " > " : "", (int)step->domain.n,
+				      step->domain.p, (int)step->term.n,
+				      step->term.p);
+		assert_true(n < size);
+	}
+}
+
+static void
+t11_the_way_to_the_term_that_decided(void **state)
+{
+	static const struct {
+		const char *record, *way;
+	} cases[] = {
+		{ "v=spf1 a:none.test +ip4:192.0.2.0/24 -all",
+		  "s.test +ip4:192.0.2.0/24" },
+		{ "v=spf1 ~include:yes.test -all",
+		  "s.test ~include:yes.test > yes.test ip4:192.0.2.1" },
+		/* includes that do not match are no part of it */
+		{ "v=spf1 include:no.test -all", "s.test -all" },
+		{ "v=spf1 include:no.test include:on.test -all",
+		  "s.test include:on.test > on.test redirect=yes.test > "
+		  "yes.test ip4:192.0.2.1" },
+		{ "v=spf1 include:no.test", "s.test " },
+		{ "v=spf1 exp=e.test redirect=open.test",
+		  "s.test redirect=open.test > open.test " },
+		/* where it could not go on */
+		{ "v=spf1 include:late.test -all",
+		  "s.test include:late.test > late.test a:dead.test" },
+		{ "v=spf1 include:none.test -all", "s.test include:none.test" },
+		{ "v=spf1 foo", "" },
+	};
+	struct spf_facts facts = facts_of("192.0.2.1", "u@s.test", "h.test");
+	struct spf_outcome outcome;
+	char text[1000];
+
+	(void)state;
+	for (size_t i = 0; i < CASES(cases); i++) {
+		evaluate(&facts, zone_of(cases[i].record, way), &outcome);
+		write_way(&outcome, text, sizeof(text));
+		assert_string_equal(text, cases[i].way);
+	}
+}
+
 static int
 set_up(void **state)
 {
@@ -680,6 +747,7 @@ main(void)
 		cmocka_unit_test(t9_explanations),
 		cmocka_unit_test(
 			t10_local_parts_that_are_not_ascii_match_nothing),
+		cmocka_unit_test(t11_the_way_to_the_term_that_decided),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
