@@ -337,6 +337,24 @@ print_verdict(const struct job *job)
 	return status == EX_OK ? status_of(&job->judge.verdict) : status;
 }
 
+/* Which limit it is over; the gate refuses it all the same. */
+static int
+complain_of_header(const struct job *job)
+{
+	const char *name = job->arguments->operand[0];
+
+	if (job->judge.message.header.has_overflowed)
+		return ctl_complain(
+			EX_DATAERR,
+			"%s: the header has more than %llu octets, "
+			"which the gate refuses (see header-size)",
+			name, (unsigned long long)job->conf->header_size_max);
+	return ctl_complain(EX_DATAERR,
+			    "%s: the header has more than %zu fields, which "
+			    "the gate refuses (see header-fields)",
+			    name, job->judge.message.fields_max);
+}
+
 static int
 judge_and_print(struct job *job)
 {
@@ -353,10 +371,7 @@ judge_and_print(struct job *job)
 		status = print_verdict(job);
 		break;
 	case JUDGE_BAD_HEADER:
-		status = ctl_complain(EX_DATAERR,
-				      "%s: the header is over a limit (see "
-				      "header-size)",
-				      job->arguments->operand[0]);
+		status = complain_of_header(job);
 		break;
 	case JUDGE_FAILED:
 		ctl_complain(0, "%.*s", (int)faults.n - 1,

@@ -170,6 +170,8 @@ prepare(struct judge *judge)
 	arena_init(&judge->arena, ARENA_MAX);
 	answers_init(&judge->answers, &judge->arena, conf->dns_questions_max);
 	message_init(&judge->message, conf->header_size_max);
+	if (conf->fields_max > 0)
+		judge->message.fields_max = conf->fields_max;
 	second_init(&judge->second);
 	judge->engine = open_engine(conf, conf->dkim_engine);
 	if (conf->has_second_opinion)
