@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proxy/ctl/explain.h"
 
-#include "proxy/ctl/shown.h"
-
-/* For words of ours, and for those of others. */
-static void
-say(struct buf *out, const char *text)
-{
-	buf_append(out, span_cstr(text));
-}
-
-static void
-say_text(struct buf *out, struct span text)
-{
-	shown_append(out, text, false);
-}
-
-static void
-say_quoted(struct buf *out, struct span text)
-{
-	say(out, "\"");
-	say_text(out, text);
-	say(out, "\"");
-}
+#include "dmarc/spf_record.h"
+#include "proxy/ctl/explain_change.h"
+#include "proxy/ctl/say.h"
 
 /* --- DNS ---------------------------------------------------------------- */
 
@@ -97,7 +78,87 @@ explain_dns(const struct judge *judge, struct buf *out)
 		say(out, "  More were not asked: there are too many.\n");
 }
 
-/* --- SPF and DKIM ------------------------------------------------------- */
+/* --- SPF ---------------------------------------------------------------- */
+
+/* Where RFC 7208 says what a term does. */
+static const char *
+section_of(struct span text)
+{
+	static const char *const sections[] = {
+		[SPF_MECHANISM_ALL] = "5.1",
+		[SPF_MECHANISM_INCLUDE] = "5.2",
+		[SPF_MECHANISM_A] = "5.3",
+		[SPF_MECHANISM_MX] = "5.4",
+		[SPF_MECHANISM_PTR] = "5.5",
+		[SPF_MECHANISM_IP4] = "5.6",
+		[SPF_MECHANISM_IP6] = "5.6",
+		[SPF_MECHANISM_EXISTS] = "5.7",
+		[SPF_MODIFIER_REDIRECT] = "6.1",
+		[SPF_MODIFIER_EXP] = "6.2",
+		[SPF_MODIFIER_OTHER] = "6",
+	};
+	struct spf_term term;
+
+	if (spf_record_next(&text, &term) != SPF_NEXT_TERM)
+		return "4.7";
+	return sections[term.mechanism];
+}
+
+/* And what a result means. */
+static const char *
+section_of_result(enum spf_result result)
+{
+	static const char *const sections[] = {
+		[SPF_NONE] = "2.6.1",      [SPF_NEUTRAL] = "2.6.2",
+		[SPF_PASS] = "2.6.3",      [SPF_FAIL] = "2.6.4",
+		[SPF_SOFTFAIL] = "2.6.5",  [SPF_TEMPERROR] = "2.6.6",
+		[SPF_PERMERROR] = "2.6.7",
+	};
+
+	return sections[result];
+}
+
+static void
+say_spf_record(struct span domain, struct span record, struct buf *out)
+{
+	say(out, "  ");
+	say_text(out, domain);
+	say(out, " says ");
+	say_quoted(out, record);
+	say(out, "\n");
+}
+
+/* Which term led on, or decided; an error is of the last one. */
+static void
+say_step(const struct spf_outcome *spf, size_t i, struct buf *out)
+{
+	const struct spf_step *step = &spf->step[i];
+	bool is_error =
+		spf->result == SPF_TEMPERROR || spf->result == SPF_PERMERROR;
+
+	say_spf_record(step->domain, step->record, out);
+	say(out, "    ");
+	if (step->term.n == 0)
+		say(out, "no term of it matches");
+	else
+		say_text(out, step->term);
+	if (i + 1 < spf->steps) {
+		say(out, " leads to ");
+		say_text(out, spf->step[i + 1].domain);
+	} else if (step->term.n > 0) {
+		say(out, is_error ? " cannot be evaluated" : " matches");
+	}
+	buf_printf(out, " (RFC 7208 %s)\n", section_of(step->term));
+}
+
+static void
+say_spf_way(const struct spf_outcome *spf, struct buf *out)
+{
+	if (spf->record.n > 0 && spf->steps == 0)
+		say_spf_record(spf->domain, spf->record, out);
+	for (size_t i = 0; i < spf->steps; i++)
+		say_step(spf, i, out);
+}
 
 static void
 explain_spf(const struct judge *judge, struct buf *out)
@@ -114,22 +175,41 @@ explain_spf(const struct judge *judge, struct buf *out)
 				   "at the HELO name (RFC 7208 2.4)\n"
 				 : ", judged is the domain of MAIL FROM\n");
 	}
-	if (spf->record.n > 0) {
-		say(out, "  ");
-		say_text(out, spf->domain);
-		say(out, " says ");
-		say_quoted(out, spf->record);
-		say(out, "\n");
-	}
+	say_spf_way(spf, out);
 	buf_printf(out, "  Result: %s", spf_result_name(spf->result));
 	if (spf->reason != NULL && spf->reason[0] != '\0')
-		buf_printf(out, " (%s)", spf->reason);
+		buf_printf(out, " (%s; RFC 7208 %s)", spf->reason,
+			   section_of_result(spf->result));
 	say(out, "\n");
 	if (spf->explanation.n > 0) {
 		say(out, "  The domain explains: ");
 		say_quoted(out, spf->explanation);
 		say(out, "\n");
 	}
+}
+
+/* --- DKIM --------------------------------------------------------------- */
+
+/* Which step of verifying gives such a result. */
+static const char *
+section_of_signature(enum dkim_result result)
+{
+	switch (result) {
+	case DKIM_PASS:
+	case DKIM_FAIL:
+		return "RFC 6376 6.1.3";
+	case DKIM_TEMPERROR:
+		return "RFC 6376 6.1.2";
+	case DKIM_PERMERROR:
+		return "RFC 6376 6.1.1, 6.1.2";
+	case DKIM_NEUTRAL:
+		return "RFC 6376 6.1.1";
+	case DKIM_POLICY:
+		return "RFC 6376 6.3";
+	case DKIM_NONE:
+		break;
+	}
+	return "RFC 6376 6.1";
 }
 
 static void
@@ -151,9 +231,11 @@ say_signature(const struct dkim_signature *signature, size_t i, struct buf *out)
 	}
 	if (signature->bits > 0)
 		buf_printf(out, ", key of %u bits", signature->bits);
-	if (signature->reason != NULL && signature->reason[0] != '\0')
-		buf_printf(out, " (%s)", signature->reason);
-	say(out, "\n");
+	buf_printf(out, " (%s; %s)\n",
+		   signature->result == DKIM_PASS ? "it verifies"
+		   : signature->reason == NULL    ? ""
+						  : signature->reason,
+		   section_of_signature(signature->result));
 	if (signature->has_length)
 		buf_printf(out,
 			   "     l= leaves %llu octets of the body unsigned\n",
@@ -161,13 +243,21 @@ say_signature(const struct dkim_signature *signature, size_t i, struct buf *out)
 }
 
 static void
-explain_dkim(const struct verdict *verdict, struct buf *out)
+explain_dkim(const struct judge *judge, struct buf *out)
 {
+	const struct verdict *verdict = &judge->verdict;
+	size_t count = dkim_check_count(judge->facts.dkim);
+
 	say(out, "\nDKIM (RFC 6376)\n");
 	if (verdict->dkim_count == 0)
 		say(out, "  The message has no signature.\n");
 	for (size_t i = 0; i < verdict->dkim_count; i++)
 		say_signature(&verdict->dkim[i], i, out);
+	if (count > verdict->dkim_count)
+		buf_printf(out,
+			   "  %zu more are neither verified nor listed: the "
+			   "first %d are verified.\n",
+			   count - verdict->dkim_count, DKIM_SIGNATURES_MAX);
 }
 
 /* --- ARC ---------------------------------------------------------------- */
@@ -389,9 +479,10 @@ explain(const struct judge *judge, const struct decision *decision,
 {
 	explain_dns(judge, out);
 	explain_spf(judge, out);
-	explain_dkim(&judge->verdict, out);
+	explain_dkim(judge, out);
 	explain_arc(judge->verdict.arc, out);
 	explain_dmarc(&judge->verdict, out);
 	explain_verdict(judge, decision, out);
+	explain_change(judge, decision, out);
 	return !out->has_overflowed;
 }

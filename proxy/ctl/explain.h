@@ -3,8 +3,8 @@
  * explain: a verdict in words.
  *
  * What was asked of DNS and what came back, what SPF, DKIM and DMARC made of
- * it, which rule of which RFC decided, and what the gate would do. Texts of
- * others are made safe to show. Pure.
+ * it, which rule of which RFC decided, what the gate would do, and what would
+ * have changed it. Texts of others are made safe to show. Pure.
  */
 #ifndef PROXY_CTL_EXPLAIN_H
 #define PROXY_CTL_EXPLAIN_H
