@@ -7,7 +7,9 @@ cache is warm. The gate judges every message (SPF, one RSA-2048 signature,
 DMARC pass) and writes its verdict line. CPU time is what the kernel's
 scheduler counted for all threads of the proxy alone.
 
-Before that, what a session costs in memory that only waits: idle.py.
+Before that, what a session costs in memory that only waits: idle.py; what our
+engines of DKIM and SPF cost beside the libraries: engines.py; and what messages
+cost that are made to cost much: tests/e2e/hostile.py.
 
 Absolute figures of a shared machine mean little: look at the ratio.
 """
@@ -27,7 +29,8 @@ import dkim
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.bench import idle  # noqa: E402
+from tests.bench import engines, idle  # noqa: E402
+from tests.e2e import hostile  # noqa: E402
 from tests.e2e.gate import Gate  # noqa: E402
 from tests.e2e.parts import Nsd, environment, tool, txt  # noqa: E402
 from tests.e2e.process import (Process, can_connect,  # noqa: E402
@@ -169,6 +172,21 @@ def print_row(size, is_kept, figures):
           f"{rate['dmarcgate']:>8.0f} {rate['haproxy']:>8.0f}", flush=True)
 
 
+def print_parts(options, home, pem, public):
+    """What is no comparison of relays; true if no more was asked for."""
+    parts = {
+        "idle": idle.report,
+        "engines": lambda: engines.report(
+            home, make_message(10, pem).replace(b"\n", b"\r\n"),
+            make_zone(public)),
+        "hostile": lambda: hostile.report(home),
+    }
+    chosen = [name for name in parts if getattr(options, name)]
+    for name in chosen or parts:
+        parts[name]()
+    return bool(chosen)
+
+
 def start_relays(home):
     sink_port, haproxy_port = free_port(), free_port()
     sink = Process([tool("smtp-sink"), "-u", "nobody", f"127.0.0.1:{sink_port}",
@@ -191,12 +209,15 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="*", help="KB: 2 10 100 1000")
     parser.add_argument("--idle", action="store_true",
                         help="only what an idle session costs")
+    parser.add_argument("--engines", action="store_true",
+                        help="only the engines of DKIM and SPF")
+    parser.add_argument("--hostile", action="store_true",
+                        help="only what hostile messages cost")
     options = parser.parse_args()
-    idle.report()
-    if options.idle:
-        return
     home = scratch("bench")
     pem, public = key()
+    if print_parts(options, home, pem, public):
+        return
     messages = {}
     for size in SIZES:
         messages[size] = home / f"message-{size}"
