@@ -1,190 +1,412 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dkim: the first line of the input is what DNS has under the name of every
- * key, records with a tab between them; the rest is a message. The native
- * engine judges it whole and in pieces, with the same results. Of a signature
- * that passes, no octet of the body that it signs can be changed.
+ * dkim: the input is a zone of key records, an empty line and a message; see
+ * seed_dkim. However the message is cut, and whenever and in whatever order
+ * the keys come, each signature is judged the same, and what is told of it
+ * fits together. A signature that passes does so no longer when a letter of
+ * the body is another, or when there is another author; and it does not cover
+ * what was appended to the body.
  */
 #include "dmarc/dkim.h"
 
+#include "dmarc/domain.h"
 #include "tests/fuzz/pieces.h"
 
-#define ROOM ((size_t)16 * 1024 * 1024)
-#define ARENA_MAX ((size_t)4 << 20) /* as a mail has */
-#define RECORDS_MAX 8
-#define NOW_S 1800000000u
+#define NOW_S 1800000000 /* as in dkim_fixtures.py */
+#define HEADER_MAX ((size_t)1024 * 1024)
+#define ARENA_MAX ((size_t)8 << 20)
+#define ROWS_MAX 8
+#define SECOND_FROM SPAN_LIT("From: second@second.example\r\n")
+#define APPENDED SPAN_LIT("appended\r\n")
 
-struct judging {
-	struct arena arena;
-	struct message message;
-	const struct dkim_signature *list;
-	size_t listed;
+struct row {
+	struct span name;
+	struct dns_record record;
 };
 
-/* Cut the records off the text. */
-static size_t
-split_records(struct span *text, struct dns_record record[RECORDS_MAX])
-{
-	size_t n = span_find(*text, '\n'), count = 0;
-	struct span line = span_first(*text, n);
+struct zone {
+	struct row row[ROWS_MAX];
+	size_t count;
+};
 
-	*text = span_after(*text, n < text->n ? n + 1 : n);
-	while (line.n > 0 && count < RECORDS_MAX) {
-		n = span_find(line, '\t');
-		record[count++] = (struct dns_record){
-			.value = span_first(line, n),
+/* How a message is judged. */
+struct way {
+	struct pieces pieces; /* of the message */
+	struct span before;   /* … put before it */
+	struct span behind;   /* … and behind it */
+	bool are_keys_late;   /* they come behind the body */
+	bool is_last_first;   /* the last question is answered first */
+	bool is_one_by_one;   /* and all is asked again behind each */
+};
+
+/* One message as it was judged. */
+struct run {
+	struct arena arena;
+	struct answers answers;
+	struct message message;
+	struct dkim_check *check;
+	const struct dkim_signature *list;
+	size_t count;
+};
+
+static struct dkim_engine *engine;
+static struct run first, other;
+
+/* --- what is given --- */
+
+static struct span
+next_line(struct span *text)
+{
+	size_t end = span_find(*text, '\n');
+	struct span line = span_first(*text, end);
+
+	*text = span_after(*text, end < text->n ? end + 1 : end);
+	return line;
+}
+
+/* Name, tab and text in each line, up to an empty one. */
+static void
+read_zone(struct span *text, struct zone *zone)
+{
+	struct span line;
+
+	*zone = (struct zone){ .count = 0 };
+	while ((line = next_line(text)).n > 0) {
+		size_t tab = span_find(line, '\t');
+
+		if (zone->count == ROWS_MAX)
+			continue;
+		zone->row[zone->count++] = (struct row){
+			.name = span_first(line, tab),
+			.record.value =
+				span_after(line, tab < line.n ? tab + 1 : tab),
 		};
-		line = span_after(line, n < line.n ? n + 1 : n);
 	}
-	return count;
 }
 
+/* A name that the zone does not have gets some row of it, so that a signature
+ * whose names were changed has a key; a row without a text is a failure. */
 static void
-settle_all(struct answers *answers, const struct dns_record *record,
-	   size_t records)
+settle(const struct zone *zone, struct answers *answers, size_t index)
 {
-	const struct answer answer = {
-		.status = records > 0 ? ANSWER_OK : ANSWER_NXDOMAIN,
-		.record = record,
-		.records = records,
-	};
-	size_t index;
+	struct span name = answers->list[index]->name;
+	struct dns_record record[ROWS_MAX];
+	struct answer answer = { .status = ANSWER_NXDOMAIN, .record = record };
 
-	while (answers_unsent(answers, &index))
-		answers_settle(answers, index, &answer);
+	assert(answers->list[index]->type == DNS_TXT);
+	for (size_t i = 0; i < zone->count; i++)
+		if (span_equal(zone->row[i].name, name))
+			record[answer.records++] = zone->row[i].record;
+	if (answer.records == 0 && zone->count > 0)
+		record[answer.records++] =
+			zone->row[name.n % zone->count].record;
+	if (answer.records > 0)
+		answer.status = ANSWER_OK;
+	if (answer.records == 1 && record[0].value.n == 0) {
+		answer.status = ANSWER_TEMPERROR;
+		answer.error = "SERVFAIL";
+		answer.records = 0;
+	}
+	answers_settle(answers, index, &answer);
+}
+
+/* --- one run --- */
+
+static void
+give_keys(struct run *run, const struct zone *zone, const struct way *way)
+{
+	size_t open[ANSWERS_MAX], count = 0;
+
+	dkim_check_ask(run->check, &run->answers);
+	while (answers_unsent(&run->answers, &open[count]))
+		count++;
+	/* all is asked for at once */
+	assert(count <= DKIM_SIGNATURES_MAX);
+	for (size_t i = 0; i < count; i++) {
+		settle(zone, &run->answers,
+		       open[way->is_last_first ? count - 1 - i : i]);
+		if (way->is_one_by_one)
+			assert(dkim_check_ask(run->check, &run->answers) ==
+			       (i + 1 == count));
+	}
+	assert(dkim_check_ask(run->check, &run->answers));
+	assert(run->answers.count == count);
 }
 
 static void
-feed(struct judging *judging, struct dkim_check *check, struct pieces pieces)
+give(struct run *run, const struct zone *zone, const struct way *way,
+     struct span chunk)
+{
+	bool was_header = run->message.state == MESSAGE_HEADER;
+	uint8_t *copy = exact_copy(chunk);
+	struct span body;
+
+	message_feed(&run->message, span_make(copy, chunk.n), &body);
+	if (was_header && run->message.state == MESSAGE_BODY) {
+		assert(dkim_check_header(run->check, &run->message));
+		if (!way->are_keys_late)
+			give_keys(run, zone, way);
+	}
+	if (run->message.state == MESSAGE_BODY)
+		dkim_check_body(run->check, body);
+	free(copy);
+}
+
+static void
+finish(struct run *run, const struct zone *zone, const struct way *way)
+{
+	const struct dkim_signature *again;
+
+	if (way->are_keys_late)
+		give_keys(run, zone, way);
+	run->count = dkim_check_finish(run->check, &run->answers, &run->list);
+	assert(run->count ==
+	       dkim_check_finish(run->check, &run->answers, &again));
+	assert(again == run->list);
+	assert(dkim_check_count(run->check) >= run->count);
+}
+
+/* False if the header is over a limit: such a message is not judged. */
+static bool
+judge(struct run *run, const struct zone *zone, struct way way)
 {
 	struct span piece;
-	bool is_header = true;
 
-	while (pieces_next(&pieces, &piece)) {
-		uint8_t *copy = exact_copy(piece);
-		struct span body;
+	arena_reset(&run->arena);
+	answers_init(&run->answers, &run->arena, ANSWERS_MAX);
+	message_reset(&run->message);
+	run->check = dkim_check_new(engine, &run->arena, NOW_S);
+	run->count = 0;
+	assert(run->check != NULL);
+	give(run, zone, &way, way.before);
+	while (pieces_next(&way.pieces, &piece))
+		give(run, zone, &way, piece);
+	give(run, zone, &way, way.behind);
+	if (run->message.state != MESSAGE_BODY)
+		return false;
+	finish(run, zone, &way);
+	return true;
+}
 
-		message_feed(&judging->message, span_make(copy, piece.n),
-			     &body);
-		if (is_header && judging->message.state == MESSAGE_BODY) {
-			dkim_check_header(check, &judging->message);
-			is_header = false;
-		}
-		if (body.n > 0)
-			dkim_check_body(check, body);
-		free(copy);
+static void
+end(struct run *run)
+{
+	dkim_check_free(run->check);
+	assert(!run->arena.has_overflowed);
+}
+
+/* --- what must hold --- */
+
+static bool
+is_named(struct span name, const struct span *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_equal(list[i], name))
+			return true;
+	return false;
+}
+
+static void
+check_pass(const struct dkim_signature *signature, const struct span *domain,
+	   size_t domains)
+{
+	bool is_ed25519 = span_equal_nocase(signature->algorithm,
+					    SPAN_LIT("ed25519-sha256"));
+	struct span again;
+
+	assert(domain_normalise(signature->domain, &first.arena, &again));
+	assert(span_equal(again, signature->domain));
+	assert(is_named(signature->domain, domain, domains));
+	assert(signature->selector.n > 0 && signature->b_start.n > 0);
+	assert(is_ed25519 ||
+	       span_equal_nocase(signature->algorithm, SPAN_LIT("rsa-sha256")));
+	assert(is_ed25519 ? signature->bits == 256
+			  : signature->bits >= DKIM_RSA_BITS_MIN &&
+				    signature->bits <= DKIM_RSA_BITS_MAX);
+	assert(signature->has_length || signature->unsigned_octets == 0);
+}
+
+static void
+check_list(void)
+{
+	struct span domain[DKIM_SIGNATURES_MAX];
+	size_t domains = dkim_check_domains(first.check, domain), passed = 0;
+
+	assert(first.count <= DKIM_LISTED_MAX);
+	assert(first.count == 0 || domains <= first.count);
+	for (size_t i = 0; i < first.count; i++) {
+		const struct dkim_signature *signature = &first.list[i];
+		bool is_pass = signature->result == DKIM_PASS;
+
+		assert(signature->result != DKIM_NONE);
+		assert(signature->reason != NULL);
+		assert((signature->reason[0] == '\0') == is_pass);
+		assert(signature->b_start.n <= 8);
+		if (is_pass)
+			check_pass(signature, domain, domains);
+		passed += is_pass;
 	}
-	message_end(&judging->message);
-	if (is_header)
-		dkim_check_header(check, &judging->message);
+	assert(passed <= DKIM_SIGNATURES_MAX);
 }
 
 static void
-judge(struct dkim_engine *engine, struct pieces pieces, struct judging *judging)
+check_same(const struct dkim_signature *a, const struct dkim_signature *b)
 {
-	struct dns_record record[RECORDS_MAX];
-	size_t records = split_records(&pieces.octets, record);
-	struct answers answers;
-	struct dkim_check *check;
-
-	arena_init(&judging->arena, ARENA_MAX);
-	message_init(&judging->message, ROOM);
-	answers_init(&answers, &judging->arena, ANSWERS_MAX);
-	check = dkim_check_new(engine, &judging->arena, NOW_S);
-	assert(check != NULL);
-	feed(judging, check, pieces);
-	while (!dkim_check_ask(check, &answers))
-		settle_all(&answers, record, records);
-	judging->listed = dkim_check_finish(check, &answers, &judging->list);
-	assert(judging->listed <= DKIM_LISTED_MAX);
-	assert(dkim_check_count(check) >= judging->listed);
-	assert(!judging->arena.has_overflowed);
-	dkim_check_free(check);
+	assert(a->result == b->result && a->reason == b->reason);
+	assert(span_equal(a->domain, b->domain));
+	assert(span_equal(a->selector, b->selector));
+	assert(span_equal(a->algorithm, b->algorithm));
+	assert(span_equal(a->identity, b->identity));
+	assert(span_equal(a->b_start, b->b_start));
+	assert(a->bits == b->bits && a->has_length == b->has_length);
+	assert(a->unsigned_octets == b->unsigned_octets);
 }
 
 static void
-judging_fini(struct judging *judging)
+check_way(const struct zone *zone, struct way way)
 {
-	message_fini(&judging->message);
-	arena_fini(&judging->arena);
+	assert(judge(&other, zone, way));
+	assert(other.count == first.count);
+	for (size_t i = 0; i < first.count; i++)
+		check_same(&first.list[i], &other.list[i]);
+	end(&other);
 }
 
 static void
-check_signature(const struct dkim_signature *signature)
+check_ways(const struct zone *zone, struct pieces pieces)
 {
-	bool has_passed = signature->result == DKIM_PASS;
+	static const uint8_t one = 1;
+	struct pieces octets = { .octets = pieces.octets,
+				 .lengths = { &one, 1 } };
 
-	assert(signature->result != DKIM_NONE);
-	assert((signature->reason[0] == '\0') == has_passed);
-	assert(!has_passed || signature->domain.n > 0);
-	assert(!has_passed || signature->bits == 256 ||
-	       signature->bits >= DKIM_RSA_BITS_MIN);
-	assert(signature->b_start.n <= 8);
+	check_way(zone, (struct way){ .pieces = pieces });
+	check_way(zone, (struct way){ .pieces = octets,
+				      .are_keys_late = true,
+				      .is_one_by_one = true });
+	check_way(zone, (struct way){ .pieces = pieces,
+				      .is_last_first = true,
+				      .is_one_by_one = true });
 }
 
+/* Each octet of the body is signed, but for those that l= leaves out: so is
+ * its last letter. */
 static void
-check_same(const struct judging *a, const struct judging *b)
-{
-	assert(a->listed == b->listed);
-	for (size_t i = 0; i < a->listed; i++) {
-		const struct dkim_signature *x = &a->list[i], *y = &b->list[i];
-
-		check_signature(x);
-		assert(x->result == y->result && x->bits == y->bits);
-		assert(strcmp(x->reason, y->reason) == 0);
-		assert(x->unsigned_octets == y->unsigned_octets);
-		assert(span_equal(x->domain, y->domain));
-	}
-}
-
-/* The whole of the body is signed, its last letter or digit too. */
-static void
-check_change(struct dkim_engine *engine, struct span octets,
-	     const struct judging *good)
+check_changed(const struct zone *zone, struct span octets)
 {
 	uint8_t *copy = exact_copy(octets);
-	size_t at = octets.n, body = (size_t)good->message.body_octets;
-	struct judging changed;
+	size_t header = octets.n - (size_t)first.message.body_octets;
+	size_t at = octets.n;
 
-	while (at > octets.n - body && !octet_is_alpha(copy[at - 1]) &&
-	       !octet_is_digit(copy[at - 1]))
+	while (at > header && !octet_is_alpha(copy[at - 1]))
 		at--;
-	if (at == octets.n - body) {
-		free(copy);
-		return;
+	if (at > header) {
+		struct pieces changed = { .octets = { copy, octets.n } };
+
+		copy[at - 1] ^= 0x20;
+		judge(&other, zone, (struct way){ .pieces = changed });
+		for (size_t i = 0; i < other.count; i++)
+			assert(other.list[i].result != DKIM_PASS ||
+			       other.list[i].has_length);
+		end(&other);
 	}
-	copy[at - 1] = copy[at - 1] == 'x' ? 'y' : 'x';
-	judge(engine, (struct pieces){ .octets = span_make(copy, octets.n) },
-	      &changed);
-	assert(changed.listed == good->listed);
-	for (size_t i = 0; i < good->listed; i++)
-		assert(changed.list[i].result != DKIM_PASS ||
-		       good->list[i].has_length);
-	judging_fini(&changed);
 	free(copy);
+}
+
+/* There is another author: nothing passes. */
+static void
+check_second_from(const struct zone *zone, struct pieces whole)
+{
+	judge(&other, zone,
+	      (struct way){ .pieces = whole, .before = SECOND_FROM });
+	for (size_t i = 0; i < other.count; i++)
+		assert(other.list[i].result != DKIM_PASS);
+	end(&other);
+}
+
+/* With more behind the body passes only what says that it does not cover all
+ * of it; and not even that where it is distrusted. */
+static void
+check_appended(const struct zone *zone, struct pieces whole)
+{
+	struct way way = { .pieces = whole, .behind = APPENDED };
+
+	judge(&other, zone, way);
+	for (size_t i = 0; i < other.count; i++)
+		assert(other.list[i].result != DKIM_PASS ||
+		       other.list[i].unsigned_octets > 0);
+	end(&other);
+	dkim_engine_distrust_length(engine, true);
+	judge(&other, zone, way);
+	for (size_t i = 0; i < other.count; i++)
+		assert(other.list[i].result != DKIM_PASS);
+	end(&other);
+	dkim_engine_distrust_length(engine, false);
+}
+
+static bool
+has_pass(const struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		if (run->list[i].result == DKIM_PASS)
+			return true;
+	return false;
+}
+
+/* --- the target --- */
+
+/* Lines of whole CR LF up to the empty one, as data_decode() gives them; a
+ * body may have any octets. */
+static struct span
+as_message(struct span text, struct buf *buf)
+{
+	struct span line;
+
+	do {
+		line = next_line(&text);
+		for (size_t i = 0; i < line.n; i++)
+			if (line.p[i] != '\r')
+				buf_append_octet(buf, line.p[i]);
+		buf_append(buf, SPAN_LIT("\r\n"));
+	} while (line.n > 0 && !span_equal(line, SPAN_LIT("\r")));
+	buf_append(buf, text);
+	assert(!buf->has_overflowed);
+	return buf_span(buf);
+}
+
+static void
+set_up(void)
+{
+	engine = dkim_engine_new(DKIM_ENGINE_NATIVE);
+	assert(engine != NULL);
+	arena_init(&first.arena, ARENA_MAX);
+	arena_init(&other.arena, ARENA_MAX);
+	message_init(&first.message, HEADER_MAX);
+	message_init(&other.message, HEADER_MAX);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
-	static struct dkim_engine *engine;
-	struct pieces pieces = pieces_make(input, n);
-	struct pieces whole = { .octets = pieces.octets };
-	struct judging a, b;
+	struct pieces pieces = pieces_make(input, n), whole;
+	struct zone zone;
+	struct buf text;
 
 	if (engine == NULL)
-		engine = dkim_engine_new(DKIM_ENGINE_NATIVE);
-	assert(engine != NULL);
-	judge(engine, pieces, &a);
-	judge(engine, whole, &b);
-	check_same(&a, &b);
-	for (size_t i = 0; i < a.listed; i++) {
-		if (a.list[i].result != DKIM_PASS)
-			continue;
-		check_change(engine, pieces.octets, &a);
-		break;
+		set_up();
+	buf_init(&text, HEADER_MAX * 3);
+	read_zone(&pieces.octets, &zone);
+	pieces.octets = as_message(pieces.octets, &text);
+	whole = (struct pieces){ .octets = pieces.octets };
+	if (judge(&first, &zone, (struct way){ .pieces = whole })) {
+		check_list();
+		check_ways(&zone, pieces);
+		if (has_pass(&first)) {
+			check_changed(&zone, pieces.octets);
+			check_second_from(&zone, whole);
+			check_appended(&zone, whole);
+		}
 	}
-	judging_fini(&a);
-	judging_fini(&b);
+	end(&first);
+	buf_fini(&text);
 	return 0;
 }
