@@ -200,6 +200,9 @@ read_signatures(struct dkim_check *check, const struct message *message)
 		    dkim_leaves_surplus(check->candidate[at].names, message))
 			refuse(check, at, DKIM_FATE_IGNORED, DKIM_POLICY,
 			       "leaves a second field of a kind unsigned");
+		if (check->arena->has_overflowed)
+			refuse(check, at, DKIM_FATE_WITHHELD, DKIM_TEMPERROR,
+			       "out of memory");
 		apply_caps(check, at, most, &given);
 	}
 }

@@ -294,6 +294,51 @@ t5_no_memory_is_temperror(void **state)
 	engine = usual;
 }
 
+/* Judge in an arena of so many octets; none if there can be no check. */
+static size_t
+judge_within(size_t most, size_t found[DKIM_PERMERROR + 1])
+{
+	struct span text = SPAN_OF(rfc8463), body;
+	struct dkim_check *check;
+	struct answers answers;
+	size_t listed;
+
+	arena_fini(&arena);
+	arena_init_small(&arena, most, 64);
+	message_reset(&message);
+	answers_init(&answers, &arena, ANSWERS_MAX);
+	check = dkim_check_new(engine, &arena, NOW_S);
+	if (check == NULL)
+		return 0;
+	message_feed(&message, text, &body);
+	dkim_check_header(check, &message);
+	dkim_check_body(check, body);
+	while (!dkim_check_ask(check, &answers))
+		assert_true(dns_rows_settle_all(zone, &answers) > 0);
+	listed = dkim_check_finish(check, &answers, &list);
+	assert_int_equal(listed, 2);
+	for (size_t i = 0; i < listed; i++)
+		found[list[i].result]++;
+	dkim_check_free(check);
+	return listed;
+}
+
+/* Wherever the arena ends: each signature passes, or says that it was not
+ * judged. */
+static void
+t6_no_room_is_no_failure(void **state)
+{
+	size_t found[DKIM_PERMERROR + 1] = { 0 }, listed = 0;
+
+	(void)state;
+	for (size_t most = 0; most < 32768; most += 16)
+		listed += judge_within(most, found);
+	arena_fini(&arena);
+	arena_init(&arena, (size_t)4 << 20);
+	assert_true(found[DKIM_PASS] > 0 && found[DKIM_TEMPERROR] > 0);
+	assert_int_equal(found[DKIM_PASS] + found[DKIM_TEMPERROR], listed);
+}
+
 int
 main(void)
 {
@@ -303,6 +348,7 @@ main(void)
 		cmocka_unit_test(t3_broken_anywhere),
 		cmocka_unit_test(t4_a_broken_signature),
 		cmocka_unit_test(t5_no_memory_is_temperror),
+		cmocka_unit_test(t6_no_room_is_no_failure),
 	};
 	int failed = cmocka_run_group_tests(tests, set_up, tear_down);
 
