@@ -244,8 +244,8 @@ fuzz: ## every fuzz target for T=60 seconds; a finding fails
 	$(call prepare,build test lint)
 	$(FUZZ_MAKE) fuzzers
 	@tests/fuzz/run $(BUILD)/fuzz $(T)
-fuzz-short: ## the same for 5 seconds each
-	$(again) fuzz T=5
+fuzz-short: ## the same for 15 seconds each
+	$(again) fuzz T=15
 # What the tests in process run: those on real parts say nothing of a line that
 # they would not miss.
 coverage: ## lines run by unit, suites and replay; fails below 90 %
