@@ -288,12 +288,49 @@ t2_corpus(void **state)
 		assert_int_equal(unused, 0);
 }
 
+/* A signature that libopendkim cannot be given is counted all the same: those
+ * behind it are judged for what they are. */
+static void
+t3_nul_in_a_signature_before(void **state)
+{
+	static const char first[] = "DKIM-Signature: v=1\0\r\n";
+	static const struct dkim_class plain = {
+		.signature = { .key = SIGNER_ED25519,
+			       .names = "From",
+			       .s = "s",
+			       .fold = " " },
+	};
+	struct dkim_case sample;
+	struct buf octets;
+	size_t at;
+
+	(void)state;
+	dkim_case_init(&sample);
+	buf_init(&octets, 10000);
+	dkim_class_sample(&plain, &sample, &at);
+	buf_append(&octets, span_make(first, sizeof(first) - 1));
+	buf_append(&octets, buf_span(&sample.octets));
+	buf_swap(&octets, &sample.octets);
+	for (size_t e = 0; e < 2; e++) {
+		struct judged judged;
+
+		judge_by(engines[e], &sample, &judged);
+		assert_int_equal(judged.listed, 2);
+		assert_int_equal(judged.list[0].result, DKIM_NEUTRAL);
+		assert_int_equal(judged.list[1].result, DKIM_PASS);
+		forget(&judged);
+	}
+	buf_fini(&octets);
+	dkim_case_fini(&sample);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t1_samples),
 		cmocka_unit_test(t2_corpus),
+		cmocka_unit_test(t3_nul_in_a_signature_before),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
