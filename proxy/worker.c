@@ -2,8 +2,8 @@
 /*
  * worker: one process, one thread, one ring, many sessions.
  */
-#include "dmarc/second.h"
 #include "proxy/worker.h"
+#include "dmarc/second.h"
 
 #include "proxy/clock.h"
 #include "proxy/cryptomem.h"

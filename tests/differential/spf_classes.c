@@ -302,7 +302,7 @@ const struct spf_class spf_classes[] = {
 	  "libspf2 has room for 511 octets of a compiled record",
 	  is_too_large, "user",
 	  "v=spf1 a:h.test "
-#define LONG "a:a-name-of-quite-some-length-that-is-not-there.s.test "
+#define LONG "a:a-name-of-quite-some-length-that-is-not-there-at-all.s.test "
 	  LONG LONG LONG LONG LONG LONG LONG LONG LONG,
 	  { { "h.test", DNS_A, "192.0.2.1", 0 } },
 	  SPF_PASS, SPF_PERMERROR },

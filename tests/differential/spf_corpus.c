@@ -384,8 +384,8 @@ write_limits(struct maker *maker, struct buf *record)
 	static const char *const texts[] = {
 		"other.test",
 		"mx.test",
-		"a-name-of-quite-some-length-that-is-"
-		"there-to-fill-up-the-record.s.test",
+		("a-name-of-quite-some-length-that-is-"
+		 "there-to-fill-up-the-record.s.test"),
 		"many.test",
 	};
 	bool is_one = dice_once_in(&maker->dice, 2);
@@ -447,8 +447,8 @@ make_envelope(struct maker *maker)
 		"",
 		"USER",
 		"%{d}",
-		"very-long-local-part-which-makes-a-label-that-is-longer"
-		"-than-sixty-three-octets",
+		("very-long-local-part-which-makes-a-label-that-is-longer"
+		 "-than-sixty-three-octets"),
 	};
 	static const char *const helos[] = { "mail.s.test", "host.test",
 					     "[192.0.2.1]", "x",
