@@ -124,8 +124,8 @@ make_body(struct maker *maker)
 		"a \t b",
 		"From here",
 		"=3D",
-		"a line that is somewhat longer than the others are, to fill "
-		"up a buffer of some size here or there",
+		("a line that is somewhat longer than the others are, to fill "
+		 "up a buffer of some size here or there"),
 	};
 	size_t count = dice_below(&maker->dice, 12);
 
@@ -155,8 +155,8 @@ static const char *const lists[] = {
 	"From:In-Reply-To:X-Obs:Subject",
 	"From:DKIM-Signature:Subject",
 	"From:Received:Received:Received:Received:To:Cc:Subject",
-	"From:Comments:X-Colons:x-lower-case:Reply-To:Subject:MIME-Version:"
-	"Content-Type:List-Id",
+	("From:Comments:X-Colons:x-lower-case:Reply-To:Subject:MIME-Version:"
+	 "Content-Type:List-Id"),
 	"Subject:From:Subject",
 };
 
@@ -442,8 +442,8 @@ change_header(struct maker *maker)
 		"DKIM-Signature: v=1; a=rsa-sha256\r\n",
 		"DKIM-Signature: none\r\n",
 		"no field\r\n",
-		"DKIM-Signature : v=1; a=rsa-sha256; d=signer.example; "
-		"s=sel; h=From; bh=AAAA; b=AAAA\r\n",
+		("DKIM-Signature : v=1; a=rsa-sha256; d=signer.example; "
+		 "s=sel; h=From; bh=AAAA; b=AAAA\r\n"),
 		" continuation\r\n",
 		"X-Nul: a\r\n",
 		": nameless\r\n",

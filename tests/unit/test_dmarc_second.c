@@ -80,6 +80,7 @@ t2_says_nothing_where_both_agree(void **state)
 	while (!second_run(&second, &facts, &answers))
 		dns_rows_settle_all(ahead, &answers);
 	assert_true(second.has_spf);
+	assert_int_equal(answers.max, ANSWERS_MAX);
 	buf_init(&text, SECOND_TEXT_MAX);
 	assert_false(second_differs(&second, &verdict, &text));
 	assert_int_equal(text.n, 0);
