@@ -134,8 +134,7 @@ name_find(const struct ip *ip, const struct span *domains, size_t count,
 		if (names == NULL)
 			status = NAME_PENDING;
 		else if (names->status == ANSWER_OK)
-			status = confirm_first(names, &wanted, answers,
-					       name);
+			status = confirm_first(names, &wanted, answers, name);
 		else if (names->status != ANSWER_TEMPERROR)
 			status = NAME_UNAVAILABLE;
 	}
