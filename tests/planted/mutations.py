@@ -398,8 +398,8 @@ MUTATIONS = (
         (ROUTING, "\treturn a->backend == b->backend && a->mode == b->mode "
          "&&\n", "\treturn a->backend == b->backend &&\n")),
     bug("listener-not-minded", "a route is taken by who came in elsewhere",
-        (CONF_ROUTE, "\treturn (route->listeners.count == 0 ||\n",
-         "\treturn (true ||\n")),
+        (CONF_ROUTE, "\treturn route->listeners.count == 0 ||\n",
+         "\treturn true ||\n")),
     bug("client-not-minded", "a route is taken by any client",
         (CONF_ROUTE, "\t       (route->clients.count == 0 ||\n"
          "\t\thas_client(&route->clients, &arrival->client));\n",

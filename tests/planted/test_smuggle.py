@@ -123,11 +123,11 @@ HOLES = {
     "controls-in-a-reply": (REPLIES, "controls reach the client", [
         Edit(REPLY, "\treturn (c >= ' ' && c != DELETE) || c == '\\t';",
              "\treturn c != '\\r' && c != '\\n';"),
-        Edit(REPLY, "\t\tassert(is_clean(reply->line[i]));\n", "")]),
+        Edit(REPLY, "\t\tassert(is_clean(reply->code, reply->line[i]));\n", "")]),
     "lf-in-a-reply": (REPLIES, "a bare LF reaches the client", [
         Edit(REPLY, "\treturn (c >= ' ' && c != DELETE) || c == '\\t';",
              "\treturn (c >= ' ' && c != DELETE) || c == '\\t' || c == '\\n';"),
-        Edit(REPLY, "\t\tassert(is_clean(reply->line[i]));\n", "")]),
+        Edit(REPLY, "\t\tassert(is_clean(reply->code, reply->line[i]));\n", "")]),
     "unasked-is-kept": (REPLIES, "only the backend is closed", [
         Edit("proxy/backend.c",
              "\t\t\tbackend->is_distrusted = backend->state == BACKEND_UP;\n",
