@@ -190,7 +190,7 @@ t1_suite_of_arc(void **state)
 	assert_non_null(lines);
 	run_lines(lines);
 	assert_int_equal(pclose(lines), 0);
-	printf("# %u of %d right\n", right, TESTS);
+	printf("#: arc: %u of %d right\n", right, TESTS);
 	assert_int_equal(right + wrong, TESTS);
 	assert_int_equal(right, TESTS);
 }

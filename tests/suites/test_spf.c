@@ -137,7 +137,7 @@ run_lines(FILE *lines)
 static void
 check_score(const struct way *way, const struct score *score)
 {
-	printf("# %s: %u of %d results, %u of %d explanations right\n",
+	printf("#: spf, %s: %u of %d results, %u of %d explanations right\n",
 	       way->name, score->right, TESTS, score->explained, EXPLANATIONS);
 	assert_int_equal(score->right, TESTS);
 	assert_int_equal(score->wrong, 0);
