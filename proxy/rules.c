@@ -95,3 +95,13 @@ rules_close(struct rules *rules)
 	domain_psl_free(rules->psl);
 	domain_list_free(rules->unsampled);
 }
+
+struct dkim_engine *
+rules_dkim_engine(const struct conf *conf, enum dkim_engine_kind kind)
+{
+	struct dkim_engine *engine = dkim_engine_new(kind);
+
+	if (engine != NULL)
+		dkim_engine_distrust_length(engine, conf->distrusts_length);
+	return engine;
+}

@@ -23,4 +23,9 @@ bool rules_open(struct rules *rules, const struct conf *conf,
 		struct buf *faults);
 void rules_close(struct rules *rules);
 
+/* An engine of that kind which minds the configuration. NULL without memory,
+ * or if a library lacks what it needs. */
+struct dkim_engine *rules_dkim_engine(const struct conf *conf,
+				      enum dkim_engine_kind kind);
+
 #endif

@@ -13,6 +13,7 @@
 #include "proxy/log.h"
 #include "proxy/owner.h"
 #include "proxy/probe.h"
+#include "proxy/rules.h"
 #include "proxy/signals.h"
 
 #include <assert.h>
@@ -616,16 +617,6 @@ new_probes(struct worker *worker)
 	return probes_new(&host, on_probed, worker);
 }
 
-static struct dkim_engine *
-open_engine(const struct conf *conf, enum dkim_engine_kind kind)
-{
-	struct dkim_engine *engine = dkim_engine_new(kind);
-
-	if (engine != NULL)
-		dkim_engine_distrust_length(engine, conf->distrusts_length);
-	return engine;
-}
-
 /* What verifies DKIM signatures. False with a sentence in faults. */
 static bool
 open_engines(struct worker *worker, struct buf *faults)
@@ -633,9 +624,9 @@ open_engines(struct worker *worker, struct buf *faults)
 	const struct conf *conf = worker->setup->conf;
 	enum dkim_engine_kind other = second_dkim_engine(conf->dkim_engine);
 
-	worker->dkim = open_engine(conf, conf->dkim_engine);
+	worker->dkim = rules_dkim_engine(conf, conf->dkim_engine);
 	if (conf->has_second_opinion)
-		worker->second = open_engine(conf, other);
+		worker->second = rules_dkim_engine(conf, other);
 	if (worker->dkim != NULL &&
 	    (worker->second != NULL || !conf->has_second_opinion))
 		return true;

@@ -5,6 +5,7 @@
 #include "proxy/decision.h"
 #include "proxy/resolver.h"
 #include "proxy/ring.h"
+#include "proxy/rules.h"
 #include "proxy/timer.h"
 
 #define ARENA_MAX ((size_t)64 << 20)
@@ -152,16 +153,6 @@ feed(struct judge *judge)
 	return true;
 }
 
-static struct dkim_engine *
-open_engine(const struct conf *conf, enum dkim_engine_kind kind)
-{
-	struct dkim_engine *engine = dkim_engine_new(kind);
-
-	if (engine != NULL)
-		dkim_engine_distrust_length(engine, conf->distrusts_length);
-	return engine;
-}
-
 static bool
 prepare(struct judge *judge)
 {
@@ -173,9 +164,9 @@ prepare(struct judge *judge)
 	if (conf->fields_max > 0)
 		judge->message.fields_max = conf->fields_max;
 	second_init(&judge->second);
-	judge->engine = open_engine(conf, conf->dkim_engine);
+	judge->engine = rules_dkim_engine(conf, conf->dkim_engine);
 	if (conf->has_second_opinion)
-		judge->other = open_engine(
+		judge->other = rules_dkim_engine(
 			conf, second_dkim_engine(conf->dkim_engine));
 	if (judge->engine == NULL ||
 	    (judge->other == NULL && conf->has_second_opinion))

@@ -84,9 +84,10 @@ prepare(struct piece *piece, const char *file)
 	buf_reset(&piece->faults);
 	piece->zone = zone_parse(buf_span(&piece->script.zone), "zone",
 				 &piece->faults);
-	piece->dkim = dkim_engine_new(piece->conf->dkim_engine);
+	piece->dkim = rules_dkim_engine(piece->conf, piece->conf->dkim_engine);
 	if (piece->conf->has_second_opinion)
-		piece->second = dkim_engine_new(
+		piece->second = rules_dkim_engine(
+			piece->conf,
 			second_dkim_engine(piece->conf->dkim_engine));
 	return piece->zone != NULL && piece->dkim != NULL &&
 	       rules_open(&piece->rules, piece->conf, &piece->faults);

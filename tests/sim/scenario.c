@@ -52,7 +52,9 @@ scenario_init(struct scenario *scenario, const char *name)
 	snprintf(path, sizeof(path), FOLDER "%s.conf", name);
 	scenario->conf = conf_read(path, CONF_GATE, &scenario->faults);
 	scenario->zone = read_zone(&scenario->faults);
-	scenario->dkim = dkim_engine_new(DKIM_ENGINE_NATIVE);
+	if (scenario->conf != NULL)
+		scenario->dkim =
+			rules_dkim_engine(scenario->conf, DKIM_ENGINE_NATIVE);
 	*props = (struct stage_props){
 		.conf = scenario->conf,
 		.zone = scenario->zone,
