@@ -124,8 +124,9 @@ take_dead(struct spf_case *spf, const struct spf_zone *zone, const char *name)
 	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
 		size_t i = 0;
 
-		while (i < zone->count && (zone->rows[i].type != types[t] ||
-					   strcmp(zone->rows[i].name, name)))
+		while (i < zone->count &&
+		       (zone->rows[i].type != types[t] ||
+			strcmp(zone->rows[i].name, name) != 0))
 			i++;
 		if (i == zone->count)
 			take_row(spf, name, types[t], NULL, 0);

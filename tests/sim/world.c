@@ -39,7 +39,7 @@ const char *
 feature_text(enum feature feature)
 {
 	static const char *const texts[FEATURE_COUNT] = {
-#define FEATURE(name, text) [FEATURE_##name] = text,
+#define FEATURE(name, text) [FEATURE_##name] = (text),
 #include "tests/sim/feature.def"
 	};
 
