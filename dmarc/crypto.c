@@ -246,7 +246,8 @@ is_at(const struct place *place, const struct crypto_key *key)
 }
 
 /* The key's place; where it has none, that of the one that was not used for
- * the longest time. NULL if it cannot be made. */
+ * the longest time. NULL without memory: the library takes any numbers for a
+ * key, and what they are good for shows when it verifies. */
 static struct place *
 find_key(struct crypto *crypto, const struct crypto_key *key)
 {
@@ -311,7 +312,7 @@ crypto_verify(struct crypto *crypto, const struct crypto_key *key,
 		return CRYPTO_BAD_KEY;
 	place = find_key(crypto, key);
 	if (place == NULL)
-		return CRYPTO_BAD_KEY;
+		return CRYPTO_NO_MEMORY;
 	if (signature.n == 0)
 		return CRYPTO_BAD_SIGNATURE;
 	is_good =

@@ -49,7 +49,7 @@ struct crypto_key {
 enum crypto_verdict {
 	CRYPTO_GOOD,
 	CRYPTO_BAD_SIGNATURE,
-	CRYPTO_BAD_KEY, /* it cannot be used as one */
+	CRYPTO_BAD_KEY, /* none of its type, by its size */
 	CRYPTO_NO_MEMORY,
 };
 

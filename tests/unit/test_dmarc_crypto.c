@@ -249,6 +249,62 @@ t4_keys_that_are_none(void **state)
 			 CRYPTO_BAD_SIGNATURE);
 }
 
+/* --- without memory --- */
+
+static bool is_out_of_memory;
+
+static void *
+allocate(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return is_out_of_memory ? NULL : malloc(n);
+}
+
+static void *
+reallocate(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return is_out_of_memory ? NULL : realloc(p, n);
+}
+
+static void
+release(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* Want of memory is no fault of the key, and passes. */
+static void
+t5_want_of_memory(void **state)
+{
+	static const enum crypto_key_type types[] = { CRYPTO_RSA,
+						      CRYPTO_ED25519 };
+	uint8_t digest[CRYPTO_DIGEST_OCTETS] = { 9 };
+
+	(void)state;
+	for (size_t i = 0; i < CASES(types); i++) {
+		uint8_t signature[CRYPTO_RSA_OCTETS_MAX];
+		struct signer signer;
+		struct span whole;
+		enum crypto_verdict verdict;
+
+		make_signer(&signer, types[i], 2048);
+		whole = span_make(signature, sign(&signer, digest, signature));
+		is_out_of_memory = true;
+		verdict = crypto_verify(crypto, &signer.key, digest, whole);
+		is_out_of_memory = false;
+		assert_int_equal(verdict, CRYPTO_NO_MEMORY);
+		assert_int_equal(
+			crypto_verify(crypto, &signer.key, digest, whole),
+			CRYPTO_GOOD);
+		EVP_PKEY_free(signer.pair);
+	}
+}
+
 int
 main(void)
 {
@@ -257,7 +313,12 @@ main(void)
 		cmocka_unit_test(t2_each_kind_of_key),
 		cmocka_unit_test(t3_more_keys_than_places),
 		cmocka_unit_test(t4_keys_that_are_none),
+		cmocka_unit_test(t5_want_of_memory),
 	};
+
+	/* Before it has allocated anything, or it would refuse. */
+	if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+		return 1;
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
