@@ -4,14 +4,10 @@
  * the keys of its scenario. How many come out right is printed, and all must.
  */
 #include "dmarc/arc.h"
+#include "tests/suites/suite_lines.h"
 #include "tests/unit/dns_rows.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 #define TESTS 171
 #define ROWS_MAX 16
@@ -168,28 +164,12 @@ run_lines(FILE *lines)
 static void
 t1_suite_of_arc(void **state)
 {
-	const char *suites = getenv("DMARCGATE_SUITES");
-	char path[1000], command[2000];
-	FILE *lines;
+	FILE *lines = suite_open("arc/tests/arc-draft-validation-tests.yml",
+				 "arc_lines.py");
 
 	(void)state;
-	if (suites == NULL)
-		suites = "../shared/suites";
-	snprintf(path, sizeof(path),
-		 "%s/arc/tests/arc-draft-validation-tests.yml", suites);
-	lines = fopen(path, "r");
-	if (lines == NULL) {
-		printf("# no %s: set DMARCGATE_SUITES\n", path);
-		skip();
-		return;
-	}
-	fclose(lines);
-	snprintf(command, sizeof(command),
-		 "/usr/bin/python3 tests/suites/arc_lines.py '%s'", path);
-	lines = popen(command, "r");
-	assert_non_null(lines);
 	run_lines(lines);
-	assert_int_equal(pclose(lines), 0);
+	suite_close(lines);
 	printf("#: arc: %u of %d right\n", right, TESTS);
 	assert_int_equal(right + wrong, TESTS);
 	assert_int_equal(right, TESTS);

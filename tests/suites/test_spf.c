@@ -9,13 +9,9 @@
  * (CVE-2023-42118): it has to give none.
  */
 #include "tests/suites/spf_lines.h"
+#include "tests/suites/suite_lines.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 #define TESTS 203
 #define EXPLANATIONS 22 /* of tests that say what it is, or that it is none */
@@ -149,27 +145,11 @@ check_score(const struct way *way, const struct score *score)
 static void
 t1_suite_of_rfc_7208(void **state)
 {
-	const char *suites = getenv("DMARCGATE_SUITES");
-	char path[1000], command[2000];
-	FILE *lines;
+	FILE *lines = suite_open("spf/rfc7208-tests.yml", "spf_lines.py");
 
 	(void)state;
-	if (suites == NULL)
-		suites = "../shared/suites";
-	snprintf(path, sizeof(path), "%s/spf/rfc7208-tests.yml", suites);
-	lines = fopen(path, "r");
-	if (lines == NULL) {
-		printf("# no %s: set DMARCGATE_SUITES\n", path);
-		skip();
-		return;
-	}
-	fclose(lines);
-	snprintf(command, sizeof(command),
-		 "/usr/bin/python3 tests/suites/spf_lines.py '%s'", path);
-	lines = popen(command, "r");
-	assert_non_null(lines);
 	run_lines(lines);
-	assert_int_equal(pclose(lines), 0);
+	suite_close(lines);
 	for (size_t i = 0; i < WAYS; i++)
 		check_score(&ways[i], &scores[i]);
 }
