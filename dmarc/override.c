@@ -49,17 +49,13 @@ find_name(const struct override_rule *rule, const struct ip *client,
 			 answers, &name);
 }
 
-bool
+void
 override_ask(const struct override_rule *rules, size_t count,
 	     const struct ip *client, struct answers *answers)
 {
-	bool is_known = true;
-
 	for (size_t i = 0; i < count; i++)
 		if (rules[i].clients.count > 0)
-			is_known &= find_name(&rules[i], client, answers) !=
-				    NAME_PENDING;
-	return is_known;
+			find_name(&rules[i], client, answers);
 }
 
 /* All conditions, and the one that may cost questions last. */

@@ -63,8 +63,9 @@ enum override_status {
 };
 
 /* Note the questions that the rules may have about a client; to be called as
- * soon as the client is known. True when all are answered. */
-bool override_ask(const struct override_rule *rules, size_t count,
+ * soon as the client is known, since some follow from the answers to others.
+ */
+void override_ask(const struct override_rule *rules, size_t count,
 		  const struct ip *client, struct answers *answers);
 
 /* The first rule that holds, in *rule. UNKNOWN if that depends on a name that
