@@ -8,7 +8,6 @@
  */
 #include "dmarc/dkim.h"
 #include "dmarc/dkim_key.h"
-#include "dmarc/taglist.h"
 #include "tests/unit/dns_rows.h"
 #include "tests/unit/guard.h"
 
@@ -651,89 +650,6 @@ t18_keys_given_up_are_temperror(void **state)
 	message_fini(&message);
 }
 
-/* --- tag lists --- */
-
-static void
-t19_tag_lists(void **state)
-{
-	static const struct {
-		const char *text;
-		size_t count; /* 0: none */
-	} cases[] = {
-		{ "a=1", 1 },
-		{ "a=1;", 1 },
-		{ " a = 1 ; b_2 =\r\n\t x y ;\r\n ", 2 },
-		{ "a=;b=", 2 },
-		{ "a=1;A=2", 2 },
-		{ "a=b=c", 1 },
-		{ "a=\xc3\xa4", 1 },
-		{ "", 0 },
-		{ ";", 0 },
-		{ "a", 0 },
-		{ "a=1;;b=2", 0 },
-		{ "a=1;a=2", 0 },
-		{ "2a=1", 0 },
-		{ "a-b=1", 0 },
-		{ "a b=1", 0 },
-		{ "=1", 0 },
-		{ "a=\x01", 0 },
-		{ "a=\x7f", 0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < CASES(cases); i++) {
-		struct guard guard = guard_copy(span_cstr(cases[i].text));
-		struct taglist tags;
-		bool is_list = taglist_parse(guard.octets, &tags);
-
-		if (is_list != (cases[i].count > 0) ||
-		    (is_list && tags.count != cases[i].count))
-			fail_msg("%s", cases[i].text);
-		guard_free(&guard);
-	}
-}
-
-static void
-t20_base64(void **state)
-{
-	static const struct {
-		const char *text, *octets;
-	} cases[] = {
-		{ "", "" },
-		{ "Zg==", "f" },
-		{ "Zm8=", "fo" },
-		{ "Zm9v", "foo" },
-		{ "Zm9vYg==", "foob" },
-		{ "Zm8", "fo" },
-		{ " Z m\r\n\t8 = ", "fo" },
-		{ "Zm9vYmE=", "fooba" },
-		{ "Zm9vYmFy", "foobar" },
-		{ "Z", NULL },
-		{ "Zg=", NULL },
-		{ "Zg===", NULL },
-		{ "Zg======", NULL },
-		{ "=", NULL },
-		{ "Zg==Zg==", NULL },
-		{ "Zm9-", NULL },
-		{ "Zm9vYmFyYg==", NULL }, /* over six octets */
-	};
-
-	(void)state;
-	for (size_t i = 0; i < CASES(cases); i++) {
-		struct guard guard = guard_copy(span_cstr(cases[i].text));
-		uint8_t out[6] = { 0 };
-		size_t n;
-		bool is_base64 =
-			taglist_base64(guard.octets, out, sizeof(out), &n);
-
-		if (is_base64 != (cases[i].octets != NULL) ||
-		    (is_base64 && !span_equal(span_make(out, n),
-					      span_cstr(cases[i].octets))))
-			fail_msg("%s", cases[i].text);
-		guard_free(&guard);
-	}
-}
-
 /* Every beginning of a good key record is an answer that a DNS could give. */
 static void
 t21_cut_off_key_records(void **state)
@@ -797,8 +713,6 @@ main(void)
 		cmocka_unit_test(t16_no_signature),
 		cmocka_unit_test(t17_domains_that_may_still_pass),
 		cmocka_unit_test(t18_keys_given_up_are_temperror),
-		cmocka_unit_test(t19_tag_lists),
-		cmocka_unit_test(t20_base64),
 		cmocka_unit_test(t21_cut_off_key_records),
 		cmocka_unit_test(t22_a_signature_in_utf8),
 		cmocka_unit_test(t23_l_distrusted),

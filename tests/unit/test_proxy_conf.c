@@ -229,47 +229,6 @@ test_06_identity_none_is_a_warning_where_it_is_trusted(void **state)
 	buf_fini(&faults);
 }
 
-/* An exemption that rests on what anybody may write; and two that do not. */
-static void
-test_08_an_override_that_opens_a_hole_is_a_warning(void **state)
-{
-	static const struct {
-		const char *rule;
-		bool is_warned;
-	} cases[] = {
-		{ "from = a.example action = accept", true },
-		{ "mailing-list = yes action = accept", true },
-		{ "from = a.example mailing-list = yes action = accept", true },
-		{ "from = a.example action = quarantine", false },
-		{ "from = a.example client = 192.0.2.1/32 action = accept",
-		  false },
-		{ "client-name = f.example action = accept", false },
-		{ "envelope = f.example action = accept", false },
-		{ "dkim = f.example action = accept", false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char text[200];
-		struct buf said;
-		struct conf *conf;
-
-		snprintf(text, sizeof(text), "override a { %s }",
-			 cases[i].rule);
-		buf_init(&said, CONF_FILE_SAID_MAX);
-		conf = conf_file_behind(LEAST, text, &said);
-		assert_non_null(conf);
-		if (span_starts(buf_span(&said),
-				SPAN_LIT("4: warning: override \"a\": it "
-					 "accepts what anybody may write")) !=
-		    cases[i].is_warned)
-			fail_msg("%s: %.*s", text, (int)said.n,
-				 (const char *)buf_span(&said).p);
-		conf_free(conf);
-		buf_fini(&said);
-	}
-}
-
 static void
 test_07_the_tool_needs_no_gate(void **state)
 {
@@ -801,8 +760,6 @@ main(void)
 		cmocka_unit_test(
 			test_06_identity_none_is_a_warning_where_it_is_trusted),
 		cmocka_unit_test(test_07_the_tool_needs_no_gate),
-		cmocka_unit_test(
-			test_08_an_override_that_opens_a_hole_is_a_warning),
 		cmocka_unit_test(test_10_every_fault_has_its_line),
 		cmocka_unit_test(
 			test_11_lines_are_counted_through_comments_and_lists),

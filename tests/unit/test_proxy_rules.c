@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lists of domains that a configuration names, and what is said of those
- * that cannot be had. */
+/* The lists of domains that a configuration names, what is said of those that
+ * cannot be had, and of rules that open a hole. */
 #include "proxy/rules.h"
 #include "tests/unit/conf_file.h"
 
@@ -93,12 +93,54 @@ what_is_wrong_is_said(void **state)
 	}
 }
 
+/* An exemption that rests on what anybody may write; and two that do not. */
+static void
+an_override_that_opens_a_hole_is_a_warning(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool is_warned;
+	} cases[] = {
+		{ "from = a.example action = accept", true },
+		{ "mailing-list = yes action = accept", true },
+		{ "from = a.example mailing-list = yes action = accept", true },
+		{ "from = a.example action = quarantine", false },
+		{ "from = a.example client = 192.0.2.1/32 action = accept",
+		  false },
+		{ "client-name = f.example action = accept", false },
+		{ "envelope = f.example action = accept", false },
+		{ "dkim = f.example action = accept", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[200];
+		struct buf said;
+		struct conf *conf;
+
+		snprintf(text, sizeof(text), "override a { %s }",
+			 cases[i].rule);
+		buf_init(&said, CONF_FILE_SAID_MAX);
+		conf = conf_file_behind(LEAST, text, &said);
+		assert_non_null(conf);
+		if (span_starts(buf_span(&said),
+				SPAN_LIT("4: warning: override \"a\": it "
+					 "accepts what anybody may write")) !=
+		    cases[i].is_warned)
+			fail_msg("%s: %.*s", text, (int)said.n,
+				 (const char *)buf_span(&said).p);
+		conf_free(conf);
+		buf_fini(&said);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_lists_are_read),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(an_override_that_opens_a_hole_is_a_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
