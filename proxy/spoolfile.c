@@ -4,7 +4,8 @@
  *
  * Opening is done by plain system calls: it happens when a segment is rotated,
  * and waits for nothing but, at the start and where verdict.log is not there,
- * for its making.
+ * for its making. So is writing (spoolfile.h says why); only what waits for the
+ * disk by its nature, fdatasync, goes through the ring.
  */
 #include "proxy/spoolfile.h"
 
@@ -16,9 +17,16 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define NOTICE_MAX 256
+
+/* In one call. More than sessions come to their end in most turns. */
+#define LINES_AT_ONCE 32
+
+/* Due when the turn of the loop ends. */
+#define AT_ONCE 1
 
 /* --- the file ---------------------------------------------------------------
  */
@@ -79,13 +87,12 @@ on_left(struct op *op, int result, uint32_t flags)
 	file->left = -1;
 }
 
-/* To what is verdict.log now. Not while a write is under way; tried once. */
+/* To what is verdict.log now; tried once. */
 static void
 move_on(struct spoolfile *file)
 {
 	int fd;
 
-	assert(!file->is_writing);
 	file->is_stale = false;
 	if (file->left >= 0)
 		return; /* a slow disk: at the next tick */
@@ -115,28 +122,6 @@ update_full(struct spoolfile *file)
 	file->is_full = is_full;
 }
 
-/* Octets, on a line of their own. */
-static void
-set_pieces(struct spoolfile *file, struct span octets)
-{
-	static const char newline[] = "\n";
-
-	/* writev(2) does not write through its pieces. */
-	file->pieces[0].iov_base = (void *)(uintptr_t)newline;
-	file->pieces[0].iov_len = file->is_torn ? 1 : 0;
-	file->pieces[1].iov_base = (void *)(uintptr_t)octets.p;
-	file->pieces[1].iov_len = octets.n;
-}
-
-static void
-write_octets(struct spoolfile *file, struct span octets)
-{
-	file->is_writing = true;
-	set_pieces(file, octets);
-	/* Without a file it fails, in its own time as all do. */
-	ring_append(file->ring, &file->append, file->fd, file->pieces, 2);
-}
-
 /* Say how many lines were lost, if there are any. False without memory. */
 static bool
 format_notice(struct spoolfile *file)
@@ -150,52 +135,63 @@ format_notice(struct spoolfile *file)
 }
 
 static void
-write_notice(struct spoolfile *file)
-{
-	file->is_notice = true;
-	write_octets(file, buf_span(&file->notice));
-}
-
-static void
-write_next(struct spoolfile *file)
-{
-	if (file->is_writing)
-		return;
-	if (file->is_stale)
-		move_on(file);
-	if (!file->has_failed && format_notice(file))
-		write_notice(file);
-	else if (file->first != NULL)
-		write_octets(file, file->first->octets);
-}
-
-/* What became of a write of n octets. A short one is what a disk that fills up
- * gives. */
-static int
-outcome(struct spoolfile *file, int result)
-{
-	size_t expected = file->pieces[0].iov_len + file->pieces[1].iov_len;
-
-	if (file->fd < 0 && file->open_error != 0)
-		return file->open_error;
-	if (result < 0)
-		return result;
-	file->is_dirty = true;
-	if ((size_t)result == expected) {
-		file->is_torn = false;
-		return 0;
-	}
-	if (result > 0)
-		file->is_torn = true;
-	return -ENOSPC;
-}
-
-static void
 sync_later(struct spoolfile *file)
 {
-	if (file->is_dirty && !file->is_syncing && !timer_is_set(&file->timer))
-		timer_set(file->timers, &file->timer,
+	if (file->is_dirty && !file->is_syncing &&
+	    !timer_is_set(&file->sync_at))
+		timer_set(file->timers, &file->sync_at,
 			  clock_monotonic_us() + SPOOLFILE_SYNC_US);
+}
+
+/* Behind a torn line, on lines of their own: the octets of pieces[1] on. How
+ * many of them were written, or a negative errno. */
+static ssize_t
+write_pieces(struct spoolfile *file, struct iovec *pieces, int count)
+{
+	static const char newline[] = "\n";
+	size_t before = file->is_torn ? 1 : 0;
+	ssize_t written;
+
+	if (file->fd < 0)
+		return file->open_error;
+	/* writev(2) does not write through its pieces. */
+	pieces[0].iov_base = (void *)(uintptr_t)newline;
+	pieces[0].iov_len = before;
+	do {
+		written = writev(file->fd, pieces, count);
+	} while (written < 0 && errno == EINTR);
+	if (written < 0)
+		return -errno;
+	file->is_dirty = true;
+	sync_later(file);
+	return (size_t)written > before ? written - (ssize_t)before : 0;
+}
+
+static void
+set_piece(struct iovec *piece, struct span octets)
+{
+	piece->iov_base = (void *)(uintptr_t)octets.p;
+	piece->iov_len = octets.n;
+}
+
+/* How many lines were lost, where any were. */
+static void
+tell_lost(struct spoolfile *file)
+{
+	struct span notice;
+	struct iovec pieces[2];
+	ssize_t written;
+
+	if (!format_notice(file))
+		return;
+	notice = buf_span(&file->notice);
+	set_piece(&pieces[1], notice);
+	written = write_pieces(file, pieces, 2);
+	file->has_failed = written != (ssize_t)notice.n;
+	if (written > 0)
+		file->is_torn = file->has_failed;
+	if (!file->has_failed)
+		file->lost = (struct spoolfile_lost){ 0 };
 }
 
 static void
@@ -210,44 +206,60 @@ count_lost(struct spoolfile *file)
 	file->setup.stats->count[STAT_SPOOL_LOST]++;
 }
 
+/* As many of the lines as one call may take. Sets what became of those that
+ * were written and of the first that was not, and gives the one behind. A short
+ * write is what a disk that fills up gives. */
 static struct spoolfile_line *
-take_first(struct spoolfile *file)
+write_lines(struct spoolfile *file, struct spoolfile_line *first)
 {
-	struct spoolfile_line *line = file->first;
+	struct iovec pieces[1 + LINES_AT_ONCE];
+	struct spoolfile_line *line = first;
+	ssize_t written;
+	int count = 1;
 
-	file->first = line->next;
-	if (file->first == NULL)
-		file->end = &file->first;
-	return line;
+	for (; line != NULL && count <= LINES_AT_ONCE; line = line->next)
+		set_piece(&pieces[count++], line->octets);
+	written = write_pieces(file, pieces, count);
+	for (line = first; --count > 0; line = line->next) {
+		line->error = 0;
+		if (written < (ssize_t)line->octets.n)
+			break;
+		written -= (ssize_t)line->octets.n;
+		file->is_torn = false;
+	}
+	file->has_failed = count > 0;
+	if (count == 0)
+		return line;
+	if (written > 0)
+		file->is_torn = true;
+	line->error = written < 0 ? (int)written : -ENOSPC;
+	count_lost(file);
+	return line->next;
 }
 
+/* Lines that are given while others are told of theirs come with the next
+ * turn. */
 static void
-on_appended(struct op *op, int result, uint32_t flags)
+on_flush(struct timer *timer)
 {
-	struct spoolfile *file = OWNER(op, struct spoolfile, append);
-	struct spoolfile_line *line = NULL;
-	int error;
+	struct spoolfile *file = OWNER(timer, struct spoolfile, flush_at);
+	struct spoolfile_line *first = file->first;
 
-	(void)flags;
-	if (result == -EINTR || result == -EAGAIN) {
-		ring_append(file->ring, op, file->fd, file->pieces, 2);
-		return;
-	}
-	error = outcome(file, result);
-	sync_later(file);
-	file->is_writing = false;
-	file->has_failed = error != 0;
-	if (!file->is_notice)
-		line = take_first(file);
-	else if (error == 0)
-		file->lost = (struct spoolfile_lost){ 0 };
-	if (line != NULL && error != 0)
-		count_lost(file);
-	file->is_notice = false;
+	file->first = NULL;
+	file->end = &file->first;
+	if (file->is_stale)
+		move_on(file);
+	for (struct spoolfile_line *left = first; left != NULL;)
+		left = write_lines(file, left);
+	if (!file->has_failed)
+		tell_lost(file);
 	update_full(file);
-	write_next(file);
-	if (line != NULL)
-		line->done(line, error);
+	while (first != NULL) {
+		struct spoolfile_line *line = first;
+
+		first = line->next;
+		line->done(line, line->error);
+	}
 }
 
 void
@@ -259,16 +271,16 @@ spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
 	line->next = NULL;
 	*file->end = line;
 	file->end = &line->next;
-	write_next(file);
+	timer_set(file->timers, &file->flush_at, AT_ONCE);
 }
 
 /* --- time -------------------------------------------------------------------
  */
 
 static void
-on_timer(struct timer *timer)
+on_sync_due(struct timer *timer)
 {
-	struct spoolfile *file = OWNER(timer, struct spoolfile, timer);
+	struct spoolfile *file = OWNER(timer, struct spoolfile, sync_at);
 
 	if (!file->is_dirty)
 		return; /* it was left */
@@ -328,13 +340,11 @@ void
 spoolfile_tick(struct spoolfile *file)
 {
 	file->is_stale = is_stale(file);
-	if (file->is_stale && !file->is_writing)
+	if (file->is_stale)
 		move_on(file);
 	file->is_low = is_low(file);
+	tell_lost(file); /* whether there is room again */
 	update_full(file);
-	/* Whether there is room again. */
-	if (!file->is_writing && format_notice(file))
-		write_notice(file);
 	say_lost(file);
 }
 
@@ -351,31 +361,16 @@ spoolfile_init(struct spoolfile *file, struct ring *ring, struct timers *timers,
 		.setup = *setup,
 		.fd = -1,
 		.left = -1,
-		.append.done = on_appended,
 		.sync.done = on_synced,
 		.farewell.done = on_left,
-		.timer.fire = on_timer,
+		.flush_at.fire = on_flush,
+		.sync_at.fire = on_sync_due,
 	};
 	file->end = &file->first;
 	buf_init(&file->notice, NOTICE_MAX);
 	move_on(file);
 	file->is_low = is_low(file);
 	update_full(file);
-}
-
-/* The last chance to tell of them. */
-static void
-tell_lost(struct spoolfile *file)
-{
-	struct iovec pieces[2];
-
-	if (file->fd < 0 || !format_notice(file))
-		return;
-	set_pieces(file, buf_span(&file->notice));
-	/* gcc 12 with sanitizers takes file->pieces for 8 octets. */
-	memcpy(pieces, file->pieces, sizeof(pieces));
-	if (writev(file->fd, pieces, 2) < 0)
-		say_failed("writev", -errno);
 }
 
 static void
@@ -391,9 +386,10 @@ sync_and_close(int fd)
 void
 spoolfile_fini(struct spoolfile *file)
 {
-	timer_clear(file->timers, &file->timer);
 	say_lost(file);
-	tell_lost(file);
+	tell_lost(file); /* the last chance */
+	timer_clear(file->timers, &file->flush_at);
+	timer_clear(file->timers, &file->sync_at);
 	sync_and_close(file->left);
 	sync_and_close(file->fd);
 	file->left = file->fd = -1;

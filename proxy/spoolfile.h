@@ -2,13 +2,19 @@
 /*
  * spoolfile: the worker's side of the verdict log.
  *
- * Each worker has opened <spool>/verdict.log for itself (segment.h). A line is
- * one write at the end of the file (O_APPEND), so lines of several workers
- * never mix; those of one worker are written one after the other. About once a
- * second it is looked whether verdict.log still is this file; if not, the
- * worker moves on to the one that is, between two lines. Where that cannot be
- * opened, or is not there, it goes on with the old one and tries again: once
- * one was open, only the keeper makes a new one.
+ * Each worker has opened <spool>/verdict.log for itself (segment.h). The lines
+ * of one turn of the loop are one write at the end of the file (O_APPEND), so
+ * lines of several workers never mix. About once a second it is looked whether
+ * verdict.log still is this file; if not, the worker moves on to the one that
+ * is, between two writes. Where that cannot be opened, or is not there, it goes
+ * on with the old one and tries again: once one was open, only the keeper makes
+ * a new one.
+ *
+ * The write is a plain writev(2) by the worker itself. Through the ring the
+ * kernel would hand each to a thread of its own, as most file systems cannot
+ * say beforehand whether a buffered append has to wait: some ten times what the
+ * append costs. It does wait where the disk cannot take what the page cache
+ * holds; then so does each message, none of which is answered without its line.
  *
  * A write that was cut short (a full disk) leaves a torn line. Its rest is
  * never sent, since another worker may have written behind it by now: it has
@@ -17,9 +23,9 @@
  * its end. Readers count torn lines, leave out empty ones, and go on.
  *
  * Lines that failed are lost, and counted. Once writing works again, a line
- * says how many they were ("lost"), before the next verdict line; that is also
- * tried once a second, so that it is known when there is room again. Nothing
- * is kept to be written later: what is full fills up.
+ * says how many they were ("lost"), behind those that went with it; that is
+ * also tried once a second, so that it is known when there is room again.
+ * Nothing is kept to be written later: what is full fills up.
  *
  * What was written is brought to the disk (fdatasync) at most one second
  * later, and before a file is left; nobody waits for that.
@@ -41,9 +47,10 @@
 
 /* A line on its way, embedded in its owner, who sets `done`. */
 struct spoolfile_line {
-	/* 0, or a negative errno. From the ring's loop only. */
+	/* 0, or a negative errno. From the loop's timers only. */
 	void (*done)(struct spoolfile_line *line, int error);
 	struct span octets;
+	int error;
 	struct spoolfile_line *next;
 };
 
@@ -70,8 +77,6 @@ struct spoolfile {
 	bool is_torn;   /* the file may end in half a line */
 	bool is_dirty;  /* written to since the last sync */
 	bool is_syncing;
-	bool is_writing; /* the first line, or the notice of lost ones */
-	bool is_notice;  /* it is the notice */
 	bool has_failed; /* the last write */
 	bool is_low;     /* on room */
 	bool is_full;    /* a line would be, or was, lost: for sessions */
@@ -80,10 +85,9 @@ struct spoolfile {
 	uint64_t lost_said;  /* of them in the event log */
 	struct buf notice;
 	struct spoolfile_line *first, **end;
-	struct iovec pieces[2];
-	struct op append;
+	struct timer flush_at; /* the lines are written */
 	struct op sync;
-	struct timer timer;
+	struct timer sync_at;
 	struct op farewell; /* the last sync of a file that was left */
 	int left;           /* that file; -1: none */
 };
@@ -96,7 +100,8 @@ void spoolfile_init(struct spoolfile *file, struct ring *ring,
 /* About once a second. */
 void spoolfile_tick(struct spoolfile *file);
 
-/* Append one line with its LF; its octets stay where they are until done. */
+/* Append one line with its LF when this turn of the loop ends; its octets stay
+ * where they are until done. */
 void spoolfile_append(struct spoolfile *file, struct spoolfile_line *line,
 		      struct span octets);
 

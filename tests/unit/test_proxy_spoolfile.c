@@ -118,13 +118,13 @@ appended(struct scene *scene, const char *text)
 	return line->error;
 }
 
-/* Wait until nothing is written any more. */
+/* Wait until no file is being left any more. */
 static void
 settle(struct scene *scene)
 {
 	uint64_t end_us = clock_monotonic_us() + 10000000;
 
-	while (scene->file.is_writing || scene->file.left >= 0) {
+	while (scene->file.left >= 0) {
 		assert_true(clock_monotonic_us() < end_us);
 		ring_scene_turn(&scene->ring, 10000);
 	}
@@ -275,14 +275,14 @@ written_lines_are_synced_within_about_a_second(void **state)
 	scene_make(&scene);
 	file = &scene.file;
 	ring_scene_turn(&scene.ring, 1000);
-	assert_false(timer_is_set(&file->timer));
+	assert_false(timer_is_set(&file->sync_at));
 	assert_int_equal(appended(&scene, "x\n"), 0);
 	assert_true(file->is_dirty);
-	assert_true(timer_is_set(&file->timer));
+	assert_true(timer_is_set(&file->sync_at));
 	ring_scene_for(&scene.ring, SPOOLFILE_SYNC_US + 300000);
 	assert_false(file->is_dirty);
 	assert_false(file->is_syncing);
-	assert_false(timer_is_set(&file->timer));
+	assert_false(timer_is_set(&file->sync_at));
 	scene_end(&scene);
 }
 
@@ -365,9 +365,8 @@ it_moves_on_at_the_tick_behind_a_rotation(void **state)
 	scene_end(&scene);
 }
 
-/* With lines that wait: the one under way goes where it was going. */
 static void
-it_moves_on_between_two_lines(void **state)
+lines_that_wait_go_to_the_new_file(void **state)
 {
 	struct scene scene;
 	struct line *last;
@@ -377,14 +376,13 @@ it_moves_on_between_two_lines(void **state)
 	assert_int_equal(appended(&scene, "zero\n"), 0);
 	rotate(&scene);
 	append(&scene, "one\n");
-	append(&scene, "two\n");
-	last = append(&scene, "three\n");
+	last = append(&scene, "two\n");
 	spoolfile_tick(&scene.file);
 	ring_scene_until(&scene.ring, &last->count, 1);
 	settle(&scene);
 	until_closable(&scene);
-	assert_holds(&scene, rotated(&scene), "zero\none\n{*}\n");
-	assert_log(&scene, "two\nthree\n");
+	assert_holds(&scene, rotated(&scene), "zero\n{*}\n");
+	assert_log(&scene, "one\ntwo\n");
 	scene_end(&scene);
 }
 
@@ -532,7 +530,50 @@ a_torn_line_stays_torn(void **state)
 	scene_end(&scene);
 }
 
-/* … before the next verdict line, and once. */
+/* Of lines written together those before the cut are whole, and told so. */
+static void
+a_cut_loses_none_before_it(void **state)
+{
+	struct line *whole, *torn, *behind;
+	struct scene scene;
+
+	(void)state;
+	scene_make_narrow(&scene, 10);
+	whole = append(&scene, "12345\n");
+	torn = append(&scene, "abcdefgh\n");
+	behind = append(&scene, "ijk\n");
+	ring_scene_until(&scene.ring, &behind->count, 1);
+	assert_int_equal(whole->error, 0);
+	assert_int_equal(torn->error, -ENOSPC);
+	assert_int_equal(behind->error, -EFBIG);
+	assert_int_equal(scene.stats.count[STAT_SPOOL_LOST], 2);
+	limit_size(RLIM_INFINITY);
+	assert_int_equal(appended(&scene, "after\n"), 0);
+	assert_log(&scene, "12345\nabcd\nafter\n{\"v\":1,\"lost\":2,*}\n");
+	scene_end(&scene);
+}
+
+/* … and where it falls between two lines, none is torn. */
+static void
+a_cut_between_two_lines_tears_none(void **state)
+{
+	struct line *whole, *lost;
+	struct scene scene;
+
+	(void)state;
+	scene_make_narrow(&scene, 6);
+	whole = append(&scene, "12345\n");
+	lost = append(&scene, "abc\n");
+	ring_scene_until(&scene.ring, &lost->count, 1);
+	assert_int_equal(whole->error, 0);
+	assert_int_equal(lost->error, -ENOSPC);
+	limit_size(RLIM_INFINITY);
+	assert_int_equal(appended(&scene, "after\n"), 0);
+	assert_log(&scene, "12345\nafter\n{\"v\":1,\"lost\":1,*}\n");
+	scene_end(&scene);
+}
+
+/* … behind the first lines that found some, and once. */
 static void
 how_many_were_lost_is_told_once_there_is_room(void **state)
 {
@@ -563,8 +604,8 @@ how_many_were_lost_is_told_once_there_is_room(void **state)
 	assert_int_equal(log_count(EVENT_SPOOL_WORKS), works + 1);
 	assert_int_equal(appended(&scene, "three\n"), 0);
 	tick(&scene);
-	assert_log(&scene, "one\n{\"v\":1,\"lost\":3,\"since\":*}\n"
-			   "two\nthree\n");
+	assert_log(&scene, "one\ntwo\n{\"v\":1,\"lost\":3,\"since\":*}\n"
+			   "three\n");
 	assert_int_equal(scene.stats.count[STAT_SPOOL_LOST], 3);
 	scene_end(&scene);
 }
@@ -653,13 +694,15 @@ main(void)
 			written_lines_are_synced_within_about_a_second),
 		cmocka_unit_test(lines_of_two_workers_never_mix),
 		cmocka_unit_test(it_moves_on_at_the_tick_behind_a_rotation),
-		cmocka_unit_test(it_moves_on_between_two_lines),
+		cmocka_unit_test(lines_that_wait_go_to_the_new_file),
 		cmocka_unit_test(what_is_left_behind_is_synced_first),
 		cmocka_unit_test(
 			it_goes_on_with_the_old_one_while_there_is_no_new),
 		cmocka_unit_test(one_that_was_deleted_is_made_anew_by_others),
 		cmocka_unit_test(behind_a_torn_line_it_begins_with_a_line_end),
 		cmocka_unit_test(a_torn_line_stays_torn),
+		cmocka_unit_test(a_cut_loses_none_before_it),
+		cmocka_unit_test(a_cut_between_two_lines_tears_none),
 		cmocka_unit_test(how_many_were_lost_is_told_once_there_is_room),
 		cmocka_unit_test(a_tick_finds_out_that_there_is_room),
 		cmocka_unit_test(the_last_chance_to_tell_is_the_end),
