@@ -237,7 +237,6 @@ on_connected(struct conn *conn, int result)
 	conn->events->connected(conn);
 }
 
-/* A failed shutdown(2) means that the peer is gone: the recv tells. */
 static void
 on_called(struct op *op, int result, uint32_t flags)
 {
@@ -250,7 +249,9 @@ on_called(struct op *op, int result, uint32_t flags)
 }
 
 /* All is sent. If the peer closed before, nothing of its can be unread, and
- * there is nothing to wait for. */
+ * there is nothing to wait for. FIN by a call of its own: it waits for nothing,
+ * but a ring of Linux 6.1 would hand it to a thread. A failure means that the
+ * peer is gone: the recv tells. */
 static void
 finish(struct conn *conn)
 {
@@ -259,8 +260,7 @@ finish(struct conn *conn)
 		return;
 	}
 	conn->state = CONN_LINGERING;
-	conn->is_calling = true;
-	ring_shutdown(conn->ring, &conn->call, conn->fd, SHUT_WR);
+	(void)shutdown(conn->fd, SHUT_WR);
 	timer_set(conn->timers, &conn->timer,
 		  clock_monotonic_us() + CONN_LINGER_US_MAX);
 }

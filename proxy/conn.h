@@ -72,14 +72,14 @@ struct conn {
 	bool is_wanting;
 	bool is_receiving;
 	bool is_sending;
-	bool is_calling;  /* a connect or shutdown is under way */
+	bool is_calling;  /* a connect is under way */
 	bool has_ended;   /* `closed` was told, or would have been */
 	bool has_failed;  /* nothing can be sent any more */
 	bool is_quiet;    /* the last recv emptied the socket */
 	size_t discarded; /* octets read while closing */
 	struct ring_recv recv;
 	struct op send;
-	struct op call; /* connect, later shutdown */
+	struct op call; /* connect */
 	union endpoint address;
 	struct buf sending;
 	struct buf rest; /* what conn_close() was left with */

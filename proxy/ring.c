@@ -58,10 +58,10 @@ struct completion {
 
 /* All that may go through a ring once it is enabled. */
 static const uint8_t opcodes_allowed[] = {
-	IORING_OP_ACCEPT, IORING_OP_CONNECT,  IORING_OP_RECV,
-	IORING_OP_SEND,   IORING_OP_SHUTDOWN, IORING_OP_CLOSE,
-	IORING_OP_WRITE,  IORING_OP_READ,     IORING_OP_WRITEV,
-	IORING_OP_FSYNC,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+	IORING_OP_ACCEPT,       IORING_OP_CONNECT, IORING_OP_RECV,
+	IORING_OP_SEND,         IORING_OP_CLOSE,   IORING_OP_WRITE,
+	IORING_OP_READ,         IORING_OP_FSYNC,   IORING_OP_POLL_ADD,
+	IORING_OP_ASYNC_CANCEL,
 };
 #define OPCODE_COUNT (sizeof(opcodes_allowed) / sizeof(opcodes_allowed[0]))
 #define SQE_FLAGS_ALLOWED IOSQE_BUFFER_SELECT
@@ -313,15 +313,6 @@ ring_send(struct ring *ring, struct op *op, int fd, struct span octets)
 }
 
 void
-ring_shutdown(struct ring *ring, struct op *op, int fd, int how)
-{
-	struct io_uring_sqe *entry = entry_take(ring, op);
-
-	io_uring_prep_shutdown(entry, fd, how);
-	io_uring_sqe_set_data(entry, op);
-}
-
-void
 ring_close(struct ring *ring, int fd)
 {
 	struct io_uring_sqe *entry = entry_take(ring, NULL);
@@ -349,17 +340,6 @@ ring_read(struct ring *ring, struct op *op, int fd, uint8_t *octets,
 
 	assert(length <= INT32_MAX);
 	io_uring_prep_read(entry, fd, octets, (unsigned)length, offset);
-	io_uring_sqe_set_data(entry, op);
-}
-
-void
-ring_append(struct ring *ring, struct op *op, int fd,
-	    const struct iovec *pieces, unsigned count)
-{
-	struct io_uring_sqe *entry = entry_take(ring, op);
-
-	/* Offset -1: the descriptor's own position, which O_APPEND sets. */
-	io_uring_prep_writev(entry, fd, pieces, count, UINT64_MAX);
 	io_uring_sqe_set_data(entry, op);
 }
 

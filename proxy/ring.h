@@ -34,7 +34,6 @@
 #include "smtp/buf.h"
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 struct ring;
 
@@ -81,18 +80,16 @@ void ring_connect(struct ring *ring, struct op *op, int fd,
 /* The kernel goes on after a short send by itself where it can; the owner
  * still has to look at the result. Never raises SIGPIPE. */
 void ring_send(struct ring *ring, struct op *op, int fd, struct span octets);
-void ring_shutdown(struct ring *ring, struct op *op, int fd, int how);
 
 /* Close without waiting; the descriptor is gone for the caller at once. */
 void ring_close(struct ring *ring, int fd);
 
-/* Files. Append is one write at the end of a descriptor with O_APPEND. */
+/* Files. The kernel hands these to threads of its own, which costs several
+ * times what a short write to the page cache does. */
 void ring_write(struct ring *ring, struct op *op, int fd, struct span octets,
 		uint64_t offset);
 void ring_read(struct ring *ring, struct op *op, int fd, uint8_t *octets,
 	       size_t length, uint64_t offset);
-void ring_append(struct ring *ring, struct op *op, int fd,
-		 const struct iovec *pieces, unsigned count);
 void ring_datasync(struct ring *ring, struct op *op, int fd);
 
 /* Once one of these events of poll(2) is there; result is their set. */
