@@ -58,20 +58,13 @@ make_room(struct buf *buf, size_t n)
 }
 
 uint8_t *
-buf_reserve(struct buf *buf, size_t n)
+buf_enlarge(struct buf *buf, size_t n)
 {
 	if (buf->has_overflowed || n > buf_room(buf) || !make_room(buf, n)) {
 		buf->has_overflowed = true;
 		return NULL;
 	}
 	return buf->p + buf->start + buf->n;
-}
-
-void
-buf_extend(struct buf *buf, size_t n)
-{
-	assert(n <= buf->cap - buf->start - buf->n);
-	buf->n += n;
 }
 
 bool
@@ -90,7 +83,13 @@ buf_append(struct buf *buf, struct span s)
 bool
 buf_append_octet(struct buf *buf, uint8_t octet)
 {
-	return buf_append(buf, span_make(&octet, 1));
+	uint8_t *room = buf_reserve(buf, 1);
+
+	if (room == NULL)
+		return false;
+	*room = octet;
+	buf_extend(buf, 1);
+	return true;
 }
 
 bool

@@ -14,6 +14,7 @@
 
 #include "smtp/span.h"
 
+#include <assert.h>
 #include <stdarg.h>
 
 struct buf {
@@ -28,17 +29,33 @@ struct buf {
 /* An empty buf that may hold max octets. Allocates nothing. */
 void buf_init(struct buf *buf, size_t max);
 
+/* As buf_reserve(), where the allocation may have to be made or enlarged. */
+uint8_t *buf_enlarge(struct buf *buf, size_t n);
+
+/* Room for n more octets at the end, or NULL (marks the overflow); what the
+ * caller then wrote there is taken in by buf_extend(). */
+static inline uint8_t *
+buf_reserve(struct buf *buf, size_t n)
+{
+	if (buf->p != NULL && n <= buf->cap - buf->start - buf->n &&
+	    !buf->has_overflowed)
+		return buf->p + buf->start + buf->n;
+	return buf_enlarge(buf, n);
+}
+
+static inline void
+buf_extend(struct buf *buf, size_t n)
+{
+	assert(n <= buf->cap - buf->start - buf->n);
+	buf->n += n;
+}
+
 /* Append all or nothing; false marks the overflow. */
 bool buf_append(struct buf *buf, struct span s);
 bool buf_append_octet(struct buf *buf, uint8_t octet);
 bool buf_append_u64(struct buf *buf, uint64_t value);
 bool buf_printf(struct buf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-
-/* Room for n more octets at the end, or NULL (marks the overflow); what the
- * caller then wrote there is taken in by buf_extend(). */
-uint8_t *buf_reserve(struct buf *buf, size_t n);
-void buf_extend(struct buf *buf, size_t n);
 
 /* Octets that still fit. */
 static inline size_t

@@ -15,17 +15,26 @@ put(struct json *json, const char *text)
 	buf_append(json->out, span_cstr(text));
 }
 
-/* Before a value or key: the comma, if it is due. */
+/* Whether a comma is due before the value or key that comes now. */
+static bool
+begin_member(struct json *json)
+{
+	bool *has_members = &json->has_members[json->depth];
+	bool had_members = *has_members;
+
+	if (json->is_key_open) {
+		json->is_key_open = false;
+		return false;
+	}
+	*has_members = true;
+	return had_members;
+}
+
 static void
 separate(struct json *json)
 {
-	if (json->is_key_open) {
-		json->is_key_open = false;
-		return;
-	}
-	if (json->has_members[json->depth])
-		put(json, ",");
-	json->has_members[json->depth] = true;
+	if (begin_member(json))
+		buf_append_octet(json->out, ',');
 }
 
 static void
@@ -72,12 +81,22 @@ json_array_end(struct json *json)
 void
 json_key(struct json *json, const char *key)
 {
+	size_t n = strlen(key);
+	uint8_t *at = buf_reserve(json->out, n + 4);
+	bool has_comma;
+
 	assert(!json->is_key_open);
-	separate(json);
-	put(json, "\"");
-	put(json, key);
-	put(json, "\":");
+	has_comma = begin_member(json);
 	json->is_key_open = true;
+	if (at == NULL)
+		return;
+	if (has_comma)
+		*at++ = ',';
+	*at++ = '"';
+	memcpy(at, key, n);
+	at[n] = '"';
+	at[n + 1] = ':';
+	buf_extend(json->out, n + 3 + has_comma);
 }
 
 /* --- texts -------------------------------------------------------------- */
@@ -116,20 +135,6 @@ character(struct span s, uint32_t *code)
 	return n;
 }
 
-static bool
-is_utf8(struct span text)
-{
-	uint32_t code;
-	size_t n;
-
-	for (; text.n > 0; text = span_after(text, n)) {
-		n = character(text, &code);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 /* What a terminal, or a reader of lines, would act upon. */
 static bool
 is_unsafe(uint32_t code)
@@ -144,15 +149,18 @@ is_unsafe(uint32_t code)
 static size_t
 plain_length(struct span text)
 {
+	static const bool is_plain[256] = { [' '] = true,
+					    ['!'] = true,
+					    ['#' ... '['] = true,
+					    [']' ... '~'] = true };
 	size_t n = 0;
 
-	while (n < text.n && text.p[n] >= 0x20 && text.p[n] < 0x7f &&
-	       text.p[n] != '"' && text.p[n] != '\\')
+	while (n < text.n && is_plain[text.p[n]])
 		n++;
 	return n;
 }
 
-/* One character, or octet that is none; its length. */
+/* One character; its length, or 0 for an octet that is none. */
 static size_t
 put_character(struct json *json, struct span text)
 {
@@ -161,7 +169,7 @@ put_character(struct json *json, struct span text)
 
 	if (n == 0) {
 		put(json, "\xef\xbf\xbd"); /* U+FFFD */
-		return 1;
+		return 0;
 	}
 	if (code == '"' || code == '\\')
 		put(json, code == '"' ? "\\\"" : "\\\\");
@@ -172,11 +180,34 @@ put_character(struct json *json, struct span text)
 	return n;
 }
 
-void
+/* With its quotes; false, and nothing is written, where it is not all plain. */
+static bool
+put_plain(struct json *json, struct span text)
+{
+	uint8_t *at;
+
+	if (plain_length(text) < text.n)
+		return false;
+	at = buf_reserve(json->out, text.n + 2);
+	if (at == NULL)
+		return true;
+	*at++ = '"';
+	if (text.n > 0)
+		memcpy(at, text.p, text.n);
+	at[text.n] = '"';
+	buf_extend(json->out, text.n + 2);
+	return true;
+}
+
+bool
 json_string(struct json *json, struct span text)
 {
+	bool is_utf8 = true;
+
 	separate(json);
-	put(json, "\"");
+	if (put_plain(json, text))
+		return true;
+	buf_append_octet(json->out, '"');
 	/* What does not fit any more is not worth the work. */
 	while (text.n > 0 && !json->out->has_overflowed) {
 		size_t n = plain_length(text);
@@ -185,9 +216,11 @@ json_string(struct json *json, struct span text)
 			buf_append(json->out, span_first(text, n));
 		else
 			n = put_character(json, text);
-		text = span_after(text, n);
+		is_utf8 = is_utf8 && n > 0;
+		text = span_after(text, n > 0 ? n : 1);
 	}
-	put(json, "\"");
+	buf_append_octet(json->out, '"');
+	return is_utf8;
 }
 
 void
@@ -264,6 +297,20 @@ json_thousandths(struct json *json, uint64_t value)
 
 /* --- members ------------------------------------------------------------ */
 
+static bool
+is_utf8(struct span text)
+{
+	uint32_t code;
+	size_t n;
+
+	for (; text.n > 0; text = span_after(text, n)) {
+		n = character(text, &code);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 static void
 twin_key(struct json *json, const char *key)
 {
@@ -280,8 +327,7 @@ void
 json_member(struct json *json, const char *key, struct span text)
 {
 	json_key(json, key);
-	json_string(json, text);
-	if (!is_utf8(text)) {
+	if (!json_string(json, text)) {
 		twin_key(json, key);
 		json_base64(json, text);
 	}
@@ -298,8 +344,8 @@ json_member_list(struct json *json, const char *key, const struct span *texts,
 	for (size_t i = 0; i < count; i++) {
 		struct span text = json_cut(texts[i], text_max);
 
-		json_string(json, text);
-		needs_twin = needs_twin || !is_utf8(text);
+		if (!json_string(json, text))
+			needs_twin = true;
 	}
 	json_array_end(json);
 	if (!needs_twin)

@@ -38,7 +38,8 @@ void json_array_end(struct json *json);
 /* A member of an object: this, then one value. Keys are ours: plain ASCII. */
 void json_key(struct json *json, const char *key);
 
-void json_string(struct json *json, struct span text);
+/* False where text is not UTF-8. */
+bool json_string(struct json *json, struct span text);
 void json_cstring(struct json *json, const char *text); /* NULL: null */
 void json_u64(struct json *json, uint64_t value);
 void json_bool(struct json *json, bool value);
