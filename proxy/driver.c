@@ -384,6 +384,13 @@ take_answer(struct ask *ask, const struct answer *answer)
 }
 
 static void
+tell_answered(struct driver *driver)
+{
+	session_step(driver->session,
+		     &(struct session_event){ .kind = SESSION_ANSWERED });
+}
+
+static void
 on_answer(struct resolver_query *query, const struct answer *answer)
 {
 	struct ask *ask = OWNER(query, struct ask, query);
@@ -391,6 +398,7 @@ on_answer(struct resolver_query *query, const struct answer *answer)
 
 	ask_unlink(ask);
 	take_answer(ask, answer);
+	tell_answered(driver);
 	drive(driver);
 }
 
@@ -413,22 +421,27 @@ note_ask(struct driver *driver, const struct session_action *action)
 	ask_link(ask, &driver->pending.asks);
 }
 
-/* Put the questions noted. True if one was answered: the session went on. */
+/* Put the questions noted. True if some were answered: the session went on. */
 static bool
 put_asks(struct driver *driver)
 {
-	while (!driver->is_over && driver->pending.asks != NULL) {
+	bool is_answered = false;
+
+	while (driver->pending.asks != NULL) {
 		struct ask *ask = ask_pop(&driver->pending.asks);
 		struct answer answer;
 
 		if (resolver_ask(driver->drivers->resolver, ask->name,
 				 ask->type, &ask->query, &answer)) {
 			take_answer(ask, &answer);
-			return true;
+			is_answered = true;
+		} else {
+			ask_link(ask, &driver->asks);
 		}
-		ask_link(ask, &driver->asks);
 	}
-	return false;
+	if (is_answered)
+		tell_answered(driver);
+	return is_answered;
 }
 
 /* --- files ------------------------------------------------------------------

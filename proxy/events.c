@@ -153,8 +153,17 @@ take_answer(struct session *session, uint64_t ticket,
 		return;
 	answers_settle(&mail->answers, index, answer);
 	mail_count_dns(mail);
-	/* Several answers tend to come at once: judge at the last one. A
-	 * settled verdict needs no more of them. */
+}
+
+/* While the message arrives there is time to wait for all answers; behind it
+ * none may be needed any more. */
+static void
+take_answered(struct session *session)
+{
+	struct mail *mail = session->mail;
+
+	if (mail == NULL || !mail->is_open)
+		return;
 	if (session->phase == PHASE_JUDGING)
 		delivery_judge(session);
 	else if (mail->answers.open == 0 && session->phase <= PHASE_CHUNK)
@@ -352,6 +361,9 @@ take_event(struct session *session, const struct session_event *event)
 		return;
 	case SESSION_ANSWER:
 		take_answer(session, event->ticket, event->answer);
+		return;
+	case SESSION_ANSWERED:
+		take_answered(session);
 		return;
 	case SESSION_SPOOLED:
 		outcome_spooled(session, event->error);

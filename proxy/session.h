@@ -82,15 +82,17 @@ enum session_event_kind {
 			      the backend has as many connections as it may), or
 			      TLS did (then reason, constant, says how) */
 	SESSION_SECURED,   /* side, tls: TLS stands, as ACT_SECURE asked for */
-	SESSION_SENT,    /* side: all that was taken from the output is sent */
-	SESSION_ANSWER,  /* ticket, answer: of an ACT_ASK */
-	SESSION_SPOOLED, /* error: of an ACT_SPOOL */
-	SESSION_WRITTEN, /* error: of an ACT_BODY_WRITE */
-	SESSION_READ,    /* octets or error, ticket = offset: of an
-			    ACT_BODY_READ */
-	SESSION_TIMER,   /* the deadline has passed */
-	SESSION_DRAIN,   /* end between mails: 421 to whoever begins another
-			    one, or is silent; the first may be sent */
+	SESSION_SENT,     /* side: all that was taken from the output is sent */
+	SESSION_ANSWER,   /* ticket, answer: of an ACT_ASK. ANSWERED follows */
+	SESSION_ANSWERED, /* all answers that are at hand have been told: the
+			     evaluation goes on */
+	SESSION_SPOOLED,  /* error: of an ACT_SPOOL */
+	SESSION_WRITTEN,  /* error: of an ACT_BODY_WRITE */
+	SESSION_READ,     /* octets or error, ticket = offset: of an
+			     ACT_BODY_READ */
+	SESSION_TIMER,    /* the deadline has passed */
+	SESSION_DRAIN,    /* end between mails: 421 to whoever begins another
+			     one, or is silent; the first may be sent */
 };
 
 struct session_event {

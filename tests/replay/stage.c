@@ -325,6 +325,7 @@ answer_one(struct stage *stage)
 	stage_give(stage, (struct session_event){ .kind = SESSION_ANSWER,
 						  .ticket = question.ticket,
 						  .answer = &answer });
+	stage_give(stage, (struct session_event){ .kind = SESSION_ANSWERED });
 }
 
 static size_t

@@ -296,6 +296,7 @@ answer_one(struct rig *rig)
 	give(rig, (struct session_event){ .kind = SESSION_ANSWER,
 					  .ticket = ticket,
 					  .answer = &answer });
+	give(rig, (struct session_event){ .kind = SESSION_ANSWERED });
 	return true;
 }
 

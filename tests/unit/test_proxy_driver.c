@@ -428,6 +428,7 @@ questions_are_answered_after_the_actions(void **state)
 	plan_ask(1 << 16 | 8, "b.test");
 	nudge(&scene);
 	assert_int_equal(session->told[SESSION_ANSWER], 2);
+	assert_int_equal(session->told[SESSION_ANSWERED], 1);
 	assert_in_range(session->last[SESSION_ANSWER].ticket, 1 << 16 | 7,
 			1 << 16 | 8);
 	scene_end(&scene);
