@@ -66,9 +66,11 @@ REPORT = $(wildcard dmarc/report/*.c)
 PROXY = $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 CTL = $(wildcard proxy/ctl/*.c)
 # Test programs, one a file; what else lies beside them is shared by them.
-TEST_FOLDERS = unit suites differential replay sim smuggle
+TEST_FOLDERS = unit suites differential replay sim smuggle cost
 TEST_FILES = $(foreach d,$(TEST_FOLDERS),$(wildcard tests/$(d)/test_*.c))
-TEST_SHARED = $(filter-out $(TEST_FILES),$(foreach d,$(TEST_FOLDERS), \
+# What callgrind counts: no test by itself.
+COST_FILES = $(wildcard tests/cost/play_*.c)
+TEST_SHARED = $(filter-out $(TEST_FILES) $(COST_FILES),$(foreach d,$(TEST_FOLDERS), \
 	$(wildcard tests/$(d)/*.c)))
 FUZZ_FILES = $(wildcard tests/fuzz/fuzz_*.c)
 # Of these, the ones that need more than the pure layers.
@@ -84,6 +86,7 @@ TESTS = $(call program,$(TEST_FILES))
 UNIT = $(filter $(BUILD)/tests/unit/%,$(TESTS))
 FUZZERS = $(call program,$(FUZZ_FILES))
 BENCHES = $(call program,$(BENCH_FILES))
+COSTS = $(call program,$(COST_FILES))
 
 all: $(BUILD)/dmarcgate $(BUILD)/dmarcgatectl ## build the two programs
 
@@ -143,9 +146,14 @@ $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o
 	$(call say,LINK)$(LINK) $(WRAP) -o $@ $(filter %.o %.a,$^) -lcmocka \
 		$(LIBRARIES)
 # Who stands between a session and its state machine: tests/replay/occasions.h.
-$(BUILD)/tests/replay/test_replay: private WRAP = -Wl,--wrap=server_step \
-	-Wl,--wrap=server_delivered -Wl,--wrap=greeting_banner
-$(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libtest.a $(LIBS)
+wrap = $(1:%=-Wl,--wrap=%)
+$(BUILD)/tests/replay/test_replay: private WRAP = $(call wrap,server_step \
+	server_delivered greeting_banner)
+# Who counts what is allocated, and in whose doing: tests/cost/allocations.h.
+$(filter $(BUILD)/tests/cost/%,$(TESTS)): private WRAP = $(call wrap,malloc \
+	calloc realloc reallocarray posix_memalign strdup free session_new \
+	session_free session_step session_next)
+$(BENCHES) $(COSTS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libtest.a $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(LINK) -o $@ $(filter %.o %.a,$^) $(LIBRARIES)
 $(call program,$(FUZZ_PROXY)): $(LIBS)
@@ -162,7 +170,7 @@ $(WIRE_CLOCK): tests/wire/clock.c $(BUILD)/flags
 	$(call say,LINK)$(CC) -std=gnu17 -g -O2 -D_GNU_SOURCE $(WARNINGS) -fPIC \
 		-shared -o $@ $<
 
-tests: $(TESTS) $(WIRE_CLOCK)
+tests: $(TESTS) $(COSTS) $(WIRE_CLOCK)
 fuzzers: $(FUZZERS)
 benches: $(BENCHES)
 
@@ -187,9 +195,11 @@ demo: ## show the gate at work; KEEP=1 stays up to be tried by hand
 # --- tests ---------------------------------------------------------------------
 
 RUN = $(PYTHON) tests/run --build $(BUILD)
-LAYERS = unit suites differential replay sim smuggle planted wire docs lint e2e peers kill
-# What says the same of any build: these find no fault in the gate.
-INSTRUMENTED = LAYERS='$(filter-out planted docs lint,$(LAYERS))'
+LAYERS = unit suites differential replay sim smuggle planted wire docs lint cost \
+	e2e peers kill
+# What says the same of any build (these find no fault in the gate), or nothing
+# of a build that is instrumented.
+INSTRUMENTED = LAYERS='$(filter-out planted docs lint cost,$(LAYERS))'
 check: ## every test; ends with "N passed, N failed"
 	$(call prepare,build test)
 	$(again) all tests manuals
@@ -221,6 +231,19 @@ smuggle: ## smuggling and injection alone
 docs: ## the tests of the manuals and README alone
 	$(again) all manuals
 	@$(RUN) docs
+cost: ## instructions and allocations per message, beside their baseline
+	$(call prepare,build test)
+	$(again) all tests
+	@$(RUN) cost
+RECORD = DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/cost/record.py
+cost-baseline: ## record what a message costs now as what it may cost
+	$(call prepare,build test)
+	$(again) tests
+	@$(RECORD) baseline
+cost-profile: ## the functions that a message costs most in
+	$(call prepare,build test)
+	$(again) tests
+	@$(RECORD) profile
 e2e: ## the tests on real parts alone
 	$(call prepare,build test)
 	$(again) all
@@ -308,13 +331,14 @@ uninstall: ## remove what install put there, but for the configuration
 clean: ## remove all that was built
 	rm -rf $(BUILD)
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' \
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all manuals tests fuzzers benches deps demo check unit suites \
-	differential replay sim smuggle planted wire docs e2e peers kill asan fuzz fuzz-short \
+	differential replay sim smuggle planted wire docs cost cost-baseline \
+	cost-profile e2e peers kill asan fuzz fuzz-short \
 	coverage bench lint lint-now install uninstall clean help FORCE
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

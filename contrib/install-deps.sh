@@ -22,7 +22,7 @@ BUILD="gcc make pkg-config libssl-dev libc-ares-dev libpsl-dev
 TEST="libcmocka-dev python3 python3-pytest python3-dkim python3-dnspython
 	python3-nacl python3-yaml python3-gi gir1.2-gmime-3.0 libmailtools-perl
 	libemail-address-xs-perl swaks libnet-ssleay-perl curl openssl mandoc
-	iproute2 nftables procps strace"
+	iproute2 nftables procps strace valgrind"
 LINT="clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 # Haraka is fetched with npm. Whoever has one may have it from elsewhere, and
 # Debian's would not go along with that.
