@@ -201,10 +201,17 @@ message_field_unfolded(struct field *field)
 size_t
 message_find(const struct message *message, struct span name, size_t from)
 {
-	while (from < message->fields &&
-	       !span_equal_nocase(message_field(message, from).name, name))
-		from++;
-	return from < message->fields ? from : message->fields;
+	const uint8_t *header = buf_span(&message->header).p;
+
+	for (; from < message->fields; from++) {
+		const struct message_entry *entry = &message->entries[from];
+
+		if (entry->name_length == name.n &&
+		    span_equal_nocase(span_make(header + entry->at, name.n),
+				      name))
+			return from;
+	}
+	return message->fields;
 }
 
 size_t

@@ -325,6 +325,15 @@ answer_one(struct stage *stage)
 	stage_give(stage, (struct session_event){ .kind = SESSION_ANSWER,
 						  .ticket = question.ticket,
 						  .answer = &answer });
+}
+
+/* Those that a cache has are there together. */
+static void
+answer(struct stage *stage)
+{
+	do {
+		answer_one(stage);
+	} while (stage->chunking == CHUNK_GROUPS && stage->question_count > 0);
 	stage_give(stage, (struct session_event){ .kind = SESSION_ANSWERED });
 }
 
@@ -447,7 +456,7 @@ happen(struct stage *stage, enum happening happening, enum session_side side)
 		finish_spool(stage);
 		return;
 	case DNS_ANSWERS:
-		answer_one(stage);
+		answer(stage);
 		return;
 	case OCTETS_COME:
 		deliver(stage, side);
