@@ -279,6 +279,7 @@ coverage: ## lines run by unit, suites and replay; fails below 90 %
 bench: ## speed and cost, beside a bare TCP relay
 	$(call prepare,build test)
 	$(again) all benches
+	@$(BUILD)/tests/bench/bench_data
 	@$(BUILD)/tests/bench/bench_dkim
 	@DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 lint: ## format, layering, clang-tidy, cppcheck, scripts; quiet when clean
