@@ -29,6 +29,7 @@ PURE_EXCEPTIONS = {
     ("smtp/ip.c", "arpa/inet.h"): "inet_pton and inet_ntop",
     ("smtp/ip.c", "sys/socket.h"): "AF_INET, for these",
     ("smtp/ip.c", "netinet/in.h"): "struct in_addr, for these",
+    ("smtp/scan.c", "immintrin.h"): "SSE2 and AVX2",
     ("smtp/arena.c", "sanitizer/asan_interface.h"): "poisons what is free",
     ("dmarc/domain.c", "stdio.h"): "fmemopen: libpsl reads from a FILE only",
     ("dmarc/spf_libspf2.c", "netinet/in.h"): "libspf2's headers need it",
