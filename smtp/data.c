@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two speeds. Runs of octets that are message as they stand are found eight
- * octets at a time and given out in one piece, over as many lines as there
- * are. Everything else, which is dots at a line's start, line ends that are
- * cut in two by the input's end, and faults that are replaced, goes through a
- * state machine, an octet at a time.
+ * Two speeds. Runs of octets that are message as they stand are found by
+ * scan_lines() and given out in one piece, over as many lines as there are.
+ * Everything else, which is dots at a line's start, line ends that are cut in
+ * two by the input's end, and faults that are replaced, goes through a state
+ * machine, an octet at a time.
  *
  *                  '.'          CR             LF
  *     LINE_START -------> DOT -------> DOT_CR -------> ENDED
@@ -22,38 +22,12 @@
  * Chunks go the same ways, where a dot is an octet as any other. In them a
  * bare LF that became a line end does lead to LINE_START: no dot can be lost
  * by it, and an empty line must be seen where the message has one.
- *
- * Why not memchr() for CR, LF and NUL in turn: where one of them is missing
- * and another is dense, each call would search the whole rest of the input
- * again. One pass for all three costs the same whatever is sent.
  */
 #include "smtp/data.h"
 
+#include "smtp/scan.h"
+
 #include <assert.h>
-
-#define EACH_OCTET(value) (UINT64_MAX / 255 * (value))
-
-/* Octets at the start of s before the first one below 14. CR, LF and NUL are;
- * of what is common in text only HTAB is. */
-static size_t
-plain_length(struct span s)
-{
-	size_t i = 0;
-	uint64_t eight;
-
-	while (s.n - i >= sizeof(eight)) {
-		memcpy(&eight, s.p + i, sizeof(eight));
-		/* An octet's top bit is set by the subtraction and was not
-		 * before: there is an octet below 14. */
-		if (((eight - EACH_OCTET('\r' + 1)) & ~eight &
-		     EACH_OCTET(0x80)) != 0)
-			break;
-		i += sizeof(eight);
-	}
-	while (i < s.n && s.p[i] > '\r')
-		i++;
-	return i;
-}
 
 void
 data_decoder_init(struct data_decoder *decoder, bool is_normalising)
@@ -97,32 +71,57 @@ end_line(struct data_decoder *decoder)
 	decoder->state = DATA_LINE_START;
 }
 
+/* What of clean lines belongs to the header of a binary message: all, or what
+ * ends with the first empty line. */
+static struct span
+header_of(struct data_decoder *decoder, struct span lines)
+{
+	const uint8_t *end = NULL;
+	size_t n = 0;
+
+	if (decoder->state == DATA_LINE_START &&
+	    span_starts(lines, SPAN_LIT("\r\n")))
+		n = 2;
+	else if (lines.n > 0)
+		end = memmem(lines.p, lines.n, "\r\n\r\n", 4);
+	if (end != NULL)
+		n = (size_t)(end - lines.p) + 4;
+	decoder->is_in_body = n > 0;
+	return n > 0 ? span_first(lines, n) : lines;
+}
+
 /*
  * Octets at the start of s, which is not empty, that are message as they
- * stand: plain ones, a line end, or a fault that is not to be replaced. 0 if
- * the first one is for step(). The decoder is inside a line or at its start.
+ * stand: clean lines, or a fault that is not to be replaced. 0 if the first one
+ * is for step(). The decoder is inside a line or at its start.
  */
 static size_t
 piece_length(struct data_decoder *decoder, struct span s)
 {
 	uint8_t c = s.p[0];
+	bool is_line_start = decoder->state == DATA_LINE_START;
+	struct span lines;
 
 	if (decoder->is_in_body)
 		return s.n;
-	if (c == '.' && decoder->state == DATA_LINE_START &&
-	    !decoder->is_chunked)
+	if (c == '.' && is_line_start && !decoder->is_chunked)
 		return 0;
 	if (c == '\r' && s.n == 1)
 		return 0; /* whose line end it is shows later */
-	if (c == '\r' && s.p[1] == '\n') {
-		end_line(decoder);
-		return 2;
+	if (fault_of(c) != 0 && !(c == '\r' && s.p[1] == '\n')) {
+		if (decoder->is_normalising)
+			return 0;
+		decoder->faults |= fault_of(c);
+		decoder->state = DATA_LINE;
+		return 1;
 	}
-	if (fault_of(c) != 0 && decoder->is_normalising)
-		return 0;
-	decoder->faults |= fault_of(c);
-	decoder->state = DATA_LINE;
-	return 1 + plain_length(span_after(s, 1));
+	lines = span_first(s,
+			   scan_lines(s, is_line_start, decoder->is_chunked));
+	if (decoder->is_binary)
+		lines = header_of(decoder, lines);
+	decoder->state =
+		lines.p[lines.n - 1] == '\n' ? DATA_LINE_START : DATA_LINE;
+	return lines.n;
 }
 
 /* Octets at the start of in that are message as they stand. */
@@ -253,59 +252,51 @@ data_encoder_init_chunk(struct data_encoder *encoder, uint64_t octets,
 	};
 }
 
-/* Follow chunk from *state on and count the dots to be doubled; false if it is
- * not made of clean lines. */
+/*
+ * Follow chunk from *state on and count the dots to be doubled; write it to
+ * `to` with these doubled, unless that is NULL. False if it is not made of
+ * clean lines.
+ */
 static bool
-count_dots(struct span chunk, enum data_state *state, size_t *dots)
+stuff(struct span chunk, enum data_state *state, size_t *dots, uint8_t *to)
 {
-	size_t i = 0;
-
 	*dots = 0;
-	while (i < chunk.n) {
-		uint8_t c = chunk.p[i++];
+	while (chunk.n > 0) {
+		size_t n;
 
-		/* A bare LF, a bare CR, or NUL. */
-		if ((c == '\n') != (*state == DATA_CR) || c == '\0')
-			return false;
-		if (c == '\n') {
-			*state = DATA_LINE_START;
-		} else if (c == '\r') {
-			*state = DATA_CR;
-		} else {
-			*dots += c == '.' && *state == DATA_LINE_START;
-			*state = DATA_LINE;
-			i += plain_length(span_after(chunk, i));
+		if (chunk.p[0] == '.' && *state == DATA_LINE_START) {
+			++*dots;
+			if (to != NULL)
+				*to++ = '.';
+			*state = DATA_LINE; /* the other one comes next */
 		}
+		n = *state == DATA_CR
+			    ? chunk.p[0] == '\n'
+			    : scan_lines(chunk, *state == DATA_LINE_START,
+					 false);
+		if (n > 0) {
+			*state = chunk.p[n - 1] == '\n' ? DATA_LINE_START
+							: DATA_LINE;
+		} else if (chunk.p[0] == '\r' && chunk.n == 1 &&
+			   *state != DATA_CR) {
+			*state = DATA_CR;
+			n = 1;
+		} else { /* a bare LF, a bare CR, or NUL */
+			return false;
+		}
+		if (to != NULL) {
+			memcpy(to, chunk.p, n);
+			to += n;
+		}
+		chunk = span_after(chunk, n);
 	}
 	return true;
-}
-
-/* Copy clean lines to `to`, doubling the dots that start them, of which there
- * are so many; what follows the last one is copied in one piece. */
-static void
-copy_stuffed(uint8_t *to, struct span chunk, bool is_line_start, size_t dots)
-{
-	while (dots > 0) {
-		size_t n = span_find(chunk, '\n');
-
-		if (is_line_start && chunk.p[0] == '.') {
-			*to++ = '.';
-			dots--;
-		}
-		n += n < chunk.n; /* with its LF */
-		memcpy(to, chunk.p, n);
-		to += n;
-		chunk = span_after(chunk, n);
-		is_line_start = true;
-	}
-	if (chunk.n > 0)
-		memcpy(to, chunk.p, chunk.n);
 }
 
 bool
 data_encode(struct data_encoder *encoder, struct span chunk, struct buf *out)
 {
-	enum data_state state = encoder->state;
+	enum data_state before = encoder->state, state = before;
 	size_t dots = 0;
 	uint8_t *to;
 
@@ -313,14 +304,17 @@ data_encode(struct data_encoder *encoder, struct span chunk, struct buf *out)
 	       state == DATA_CR);
 	if (encoder->is_chunk && chunk.n > encoder->announced - encoder->octets)
 		return false;
-	if (!encoder->is_binary && !count_dots(chunk, &state, &dots))
+	if (!encoder->is_binary && !stuff(chunk, &state, &dots, NULL))
 		return false;
 	if (encoder->is_chunk)
 		dots = 0;
 	to = buf_reserve(out, chunk.n + dots);
 	if (to == NULL)
 		return false;
-	copy_stuffed(to, chunk, encoder->state == DATA_LINE_START, dots);
+	if (dots > 0)
+		stuff(chunk, &before, &dots, to);
+	else if (chunk.n > 0)
+		memcpy(to, chunk.p, chunk.n);
 	buf_extend(out, chunk.n + dots);
 	encoder->state = state;
 	encoder->octets += chunk.n;

@@ -2,9 +2,11 @@
 /*
  * data: the input is decoded whole and in pieces, as it is and normalised, and
  * what comes out is encoded again. The input is also taken for a message, and
- * for the chunks of one, text or binary.
+ * for the chunks of one, text or binary. In pieces it goes the fastest way of
+ * smtp/scan.h, whole the portable one.
  */
 #include "smtp/data.h"
+#include "smtp/scan.h"
 
 #include "tests/fuzz/pieces.h"
 
@@ -148,7 +150,9 @@ check_message(struct pieces pieces, struct buf *wire)
 	buf_init(wire, ROOM);
 	buf_init(&other, ROOM);
 	is_clean = encode(pieces, wire);
+	assert(scan_use(SCAN_PORTABLE));
 	assert(is_clean == encode(whole, &other));
+	assert(scan_use(SCAN_FASTEST));
 	if (is_clean) {
 		assert(span_equal(buf_span(wire), buf_span(&other)));
 		whole.octets = buf_span(wire);
@@ -173,7 +177,9 @@ check_wire(struct pieces pieces, bool is_normalising)
 	bool is_clean;
 
 	decode(&decoded, pieces, is_normalising);
+	assert(scan_use(SCAN_PORTABLE));
 	decode(&other, whole, is_normalising);
+	assert(scan_use(SCAN_FASTEST));
 	check_same(&decoded, &other);
 	check_end(&decoded, pieces.octets);
 	if (decoded.has_ended) {
@@ -226,7 +232,9 @@ check_chunks(struct pieces pieces, bool is_normalising, bool is_binary)
 	bool is_clean;
 
 	decode_chunks(&decoded, pieces, is_normalising, is_binary);
+	assert(scan_use(SCAN_PORTABLE));
 	decode_chunks(&other, whole, is_normalising, is_binary);
+	assert(scan_use(SCAN_FASTEST));
 	check_same(&decoded, &other);
 	buf_init(&wire, ROOM);
 	data_encoder_init_chunk(&encoder, decoded.message.n, is_binary);

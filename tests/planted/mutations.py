@@ -109,7 +109,8 @@ MUTATIONS = (
 
     # Promise 1: the octets.
     bug("dots-not-doubled", "a line that starts with a dot loses it",
-        (DATA, "\t\t\t*dots += c == '.' && *state == DATA_LINE_START;\n", "")),
+        (DATA, "\t\t\t++*dots;\n\t\t\tif (to != NULL)\n"
+         "\t\t\t\t*to++ = '.';\n", "")),
     bug("bare-lf-ends-a-line", "LF . CR LF ends the data: smuggling",
         (DATA, "\tif (decoder->is_chunked && c == '\\n')\n"
          "\t\tend_line(decoder);\n", "\tif (c == '\\n')\n"

@@ -27,15 +27,20 @@ MAIL = "proxy/mail.c"
 # The encoder's own look at what it is given, out of the way: else it stops
 # what the decoder lets through.
 BLIND = Edit(DATA,
-             "\t\tif ((c == '\\n') != (*state == DATA_CR) || c == '\\0')\n"
-             "\t\t\treturn false;\n", "")
+             "\t\t} else { /* a bare LF, a bare CR, or NUL */\n"
+             "\t\t\treturn false;\n",
+             "\t\t} else {\n"
+             "\t\t\t*state = chunk.p[0] == '\\n' ? DATA_LINE_START "
+             ": DATA_LINE;\n"
+             "\t\t\tn = 1;\n")
 
 HOLES = {
     "lf-dot-crlf-ends": (MATRIX, "a bare LF starts a line: LF.CRLF ends", [
-        Edit(DATA, "\tdecoder->state = DATA_LINE;\n"
-             "\treturn 1 + plain_length(span_after(s, 1));",
-             "\tdecoder->state = c == '\\n' ? DATA_LINE_START : DATA_LINE;\n"
-             "\treturn 1;")]),
+        Edit(DATA, "\t\tdecoder->state = DATA_LINE;\n"
+             "\t\treturn 1;",
+             "\t\tdecoder->state = c == '\\n' ? DATA_LINE_START "
+             ": DATA_LINE;\n"
+             "\t\treturn 1;")]),
     "normalised-lf-starts-a-line": (MATRIX, "the same when normalising", [
         Edit(DATA, "\tif (decoder->is_chunked && c == '\\n')\n",
              "\tif (c == '\\n')\n")]),
@@ -49,15 +54,13 @@ HOLES = {
              "\t\tif (c == '\\r')\n\t\t\treturn true;\n"
              "\t\tdecoder->state = c == '\\n' ? DATA_ENDED : DATA_CR;\n")]),
     "dots-are-not-doubled": (MATRIX, "the encoder does not stuff", [
-        Edit(DATA, "*dots += c == '.' && *state == DATA_LINE_START;",
-             "*dots += 0;")]),
+        Edit(DATA, "\t\t\t++*dots;\n"
+             "\t\t\tif (to != NULL)\n"
+             "\t\t\t\t*to++ = '.';\n", "")]),
     "dot-at-a-piece": (MATRIX, "a dot behind our own fields is not doubled", [
-        Edit(DATA, "\tenum data_state state = encoder->state;",
-             "\tenum data_state state = encoder->state == DATA_CR\n"
-             "\t\t\t\t\t       ? DATA_CR : DATA_LINE;"),
-        Edit(DATA, "\tcopy_stuffed(to, chunk, encoder->state == "
-             "DATA_LINE_START, dots);",
-             "\tcopy_stuffed(to, chunk, false, dots);")]),
+        Edit(DATA, "\tenum data_state before = encoder->state, ",
+             "\tenum data_state before = encoder->state == DATA_CR\n"
+             "\t\t\t\t\t\t? DATA_CR : DATA_LINE, ")]),
     "normalise-leaves-cr": (MATRIX, "a bare CR reaches the backend", [
         BLIND,
         Edit(DATA, "\treturn c == '\\n' ? SPAN_LIT(\"\\r\\n\") : "
@@ -86,7 +89,8 @@ HOLES = {
              "\tif (mail->refusal == MAIL_NOT_REFUSED) {\n")]),
 
     "chunks-lose-dots": (MATRIX, "a dot that starts a line of a chunk goes", [
-        Edit(DATA, " &&\n\t    !decoder->is_chunked)", ")")]),
+        Edit(DATA, "is_line_start && !decoder->is_chunked)",
+             "is_line_start)")]),
     "chunks-are-octets": (MATRIX, "what came by BDAT is not looked at", [
         BLIND,
         Edit(DATA, "\tif (decoder->is_in_body)\n",
