@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dmarc/canon.h"
 
+#include "smtp/scan.h"
+
 #include <assert.h>
 
 #define CRLF "\r\n"
@@ -141,6 +143,9 @@ struct wanted {
 	uint8_t digest[CRYPTO_DIGEST_OCTETS];
 };
 
+#define TEXT_MAX 2048
+#define TEXT_LONG 1024 /* is not worth a copy */
+
 /* One canonicalisation. What stands at the end of what was read so far may
  * turn out to be the end of the body, or of its line, and is held back. */
 struct canon {
@@ -150,10 +155,10 @@ struct canon {
 	bool has_cr;     /* … behind which there is a CR */
 	uint64_t lines;  /* and before it, ends of lines */
 	uint64_t octets; /* that came out */
-	/* Of these, short stretches that wait for more: a call of the hash
-	 * costs more than they do. */
+	/* Of these, those that wait for more: a call of the hash costs more
+	 * than a short stretch. */
 	size_t waiting;
-	uint8_t text[512];
+	uint8_t text[TEXT_MAX + SCAN_ROOM];
 };
 
 struct canon_body {
@@ -227,9 +232,9 @@ static void
 give(struct canon_body *body, struct canon *canon, struct span octets)
 {
 	canon->octets += octets.n;
-	if (octets.n > sizeof(canon->text) - canon->waiting)
+	if (octets.n > TEXT_MAX - canon->waiting)
 		hash_waiting(body, canon);
-	if (octets.n > sizeof(canon->text) / 2) {
+	if (octets.n >= TEXT_LONG) {
 		hash_waiting(body, canon);
 		hash(body, canon, octets);
 		return;
@@ -282,72 +287,68 @@ hold(struct canon_body *body, struct canon *canon, uint8_t c)
 	return false;
 }
 
-/* Of 32 octets, and one more: is there white space that relaxed changes? Each
- * is looked at by itself, so that a compiler may look at all at once. */
-#define BLOCK 32
-static bool
-has_odd_space(const uint8_t *p)
-{
-	uint8_t is_odd = 0;
-
-	for (size_t i = 0; i < BLOCK; i++)
-		is_odd |= (uint8_t)((p[i] == '\t') |
-				    ((p[i] == ' ') &
-				     ((p[i + 1] == ' ') | (p[i + 1] == '\t') |
-				      (p[i + 1] == '\r'))));
-	return is_odd != 0;
-}
-
-/* How much of text, from its start on, relaxed leaves as it is. A space at
- * the end of the text is not part of it, since nobody knows what follows. */
+/* The text without what may be an end: the rest is all to be held back. Its
+ * first octet is not. */
 static size_t
-count_even(struct span text)
-{
-	size_t i = 0;
-
-	while (i + BLOCK < text.n && !has_odd_space(text.p + i))
-		i += BLOCK;
-	for (; i < text.n; i++) {
-		uint8_t c = text.p[i];
-
-		if (c == '\t' ||
-		    (c == ' ' &&
-		     (i + 1 == text.n || text.p[i + 1] == ' ' ||
-		      text.p[i + 1] == '\t' || text.p[i + 1] == '\r')))
-			break;
-	}
-	return i;
-}
-
-/* The text without what may be an end. Its first octet is not. */
-static size_t
-count_inside(struct span text)
+count_inside(const struct canon *canon, struct span text)
 {
 	size_t n = text.n;
 
 	if (n > 1 && text.p[n - 1] == '\r')
 		n--;
-	while (n > 2 && text.p[n - 1] == '\n' && text.p[n - 2] == '\r')
-		n -= 2;
+	while (n > 1) {
+		if (canon->is_relaxed && octet_is_wsp(text.p[n - 1]))
+			n--;
+		else if (n > 2 && text.p[n - 1] == '\n' &&
+			 text.p[n - 2] == '\r')
+			n -= 2;
+		else
+			break;
+	}
 	return n;
+}
+
+/* The first n octets of the text, behind which an end may follow. What becomes
+ * of white space in them does not depend on what comes later. */
+static void
+give_relaxed(struct canon_body *body, struct canon *canon, struct span text,
+	     size_t n)
+{
+	while (n > 0) {
+		size_t taken, given;
+
+		if (canon->waiting > TEXT_MAX - TEXT_LONG)
+			hash_waiting(body, canon);
+		taken = TEXT_MAX - canon->waiting;
+		if (taken > n)
+			taken = n;
+		given = scan_squeeze(canon->text + canon->waiting, text, taken,
+				     false);
+		canon->waiting += given;
+		canon->octets += given;
+		text = span_after(text, taken);
+		n -= taken;
+	}
 }
 
 static void
 feed(struct canon_body *body, struct canon *canon, struct span text)
 {
-	while (text.n > 0) {
-		size_t n;
+	size_t n = 0;
 
-		if (hold(body, canon, text.p[0])) {
-			text = span_after(text, 1);
-			continue;
-		}
-		give_held(body, canon);
-		n = canon->is_relaxed ? count_even(text) : text.n;
-		n = count_inside(span_first(text, n));
+	while (n < text.n && hold(body, canon, text.p[n]))
+		n++;
+	text = span_after(text, n);
+	if (text.n == 0)
+		return;
+	give_held(body, canon);
+	n = count_inside(canon, text);
+	if (canon->is_relaxed)
+		give_relaxed(body, canon, text, n);
+	else
 		give(body, canon, span_first(text, n));
-		text = span_after(text, n);
-	}
+	for (; n < text.n; n++)
+		hold(body, canon, text.p[n]);
 }
 
 void

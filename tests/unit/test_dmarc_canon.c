@@ -3,6 +3,7 @@
  * that is written as the RFC says it, with the whole text in hand. */
 #include "dmarc/canon.h"
 #include "smtp/buf.h"
+#include "smtp/scan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 #include <cmocka.h>
 
 #define CASES(list) (sizeof(list) / sizeof((list)[0]))
-#define TEXT_MAX 4096
+#define TEXT_MAX 16384
 
 static struct crypto *crypto;
 static struct arena arena;
@@ -282,7 +283,7 @@ t4_bodies_of_the_rfc(void **state)
 }
 
 static size_t
-fill(char body[TEXT_MAX])
+fill(char body[TEXT_MAX], size_t pieces_max)
 {
 	static const char *const pieces[] = {
 		"a",    "bc",
@@ -291,9 +292,9 @@ fill(char body[TEXT_MAX])
 		"\r\n", "\r",
 		"\n",   "some words of a line that is rather long and even",
 	};
-	size_t n = 0, count = (size_t)random() % 60;
+	size_t n = 0, count = (size_t)random() % pieces_max;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && n < TEXT_MAX - 64; i++) {
 		const char *piece = pieces[(size_t)random() % CASES(pieces)];
 
 		memcpy(body + n, piece, strlen(piece));
@@ -310,8 +311,9 @@ t5_any_body_in_any_chunks(void **state)
 	(void)state;
 	srandom(6376);
 	for (unsigned i = 0; i < 20000; i++) {
-		size_t n = fill(body);
+		size_t n = fill(body, 60);
 
+		scan_use(i % 2 == 0 ? SCAN_FASTEST : SCAN_PORTABLE);
 		check_body(body, n, all_at_once);
 		check_body(body, n, at_random);
 		if (i % 16 == 0)
@@ -319,8 +321,30 @@ t5_any_body_in_any_chunks(void **state)
 	}
 }
 
+/* Longer than what is gathered for a hash, by each way of scanning. */
 static void
-t6_no_more_hashes_than_there_are(void **state)
+t6_long_bodies(void **state)
+{
+	static const enum scan_way ways[] = { SCAN_PORTABLE, SCAN_SSE2,
+					      SCAN_AVX2, SCAN_FASTEST };
+	char body[TEXT_MAX];
+
+	(void)state;
+	srandom(3676);
+	for (unsigned i = 0; i < 1000; i++) {
+		size_t n = fill(body, 1200);
+
+		for (size_t way = 0; way < CASES(ways); way++) {
+			if (!scan_use(ways[way]))
+				continue;
+			check_body(body, n, all_at_once);
+			check_body(body, n, at_random);
+		}
+	}
+}
+
+static void
+t7_no_more_hashes_than_there_are(void **state)
 {
 	struct canon_body *canon;
 	size_t index;
@@ -345,7 +369,8 @@ main(void)
 		cmocka_unit_test(t3_b_is_left_out),
 		cmocka_unit_test(t4_bodies_of_the_rfc),
 		cmocka_unit_test(t5_any_body_in_any_chunks),
-		cmocka_unit_test(t6_no_more_hashes_than_there_are),
+		cmocka_unit_test(t6_long_bodies),
+		cmocka_unit_test(t7_no_more_hashes_than_there_are),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
