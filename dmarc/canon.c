@@ -9,6 +9,8 @@
 
 /* --- header fields --- */
 
+#define FIELD_MAX 512
+
 /* A field as relaxed has it, on its way into a hash. */
 struct relaxer {
 	struct crypto_hash *hash;
@@ -16,7 +18,7 @@ struct relaxer {
 	bool has_space; /* white space that may turn out to stand inside */
 	bool is_begun;  /* something was put where we are */
 	size_t n;
-	uint8_t octets[512];
+	uint8_t octets[FIELD_MAX + SCAN_ROOM];
 };
 
 static void
@@ -29,9 +31,60 @@ flush(struct relaxer *relaxer)
 static void
 put(struct relaxer *relaxer, uint8_t c)
 {
-	if (relaxer->n == sizeof(relaxer->octets))
+	if (relaxer->n == FIELD_MAX)
 		flush(relaxer);
 	relaxer->octets[relaxer->n++] = c;
+}
+
+static bool
+is_space(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* The front of the text, as far as it is of the name. */
+static size_t
+relax_name(struct relaxer *relaxer, struct span text)
+{
+	size_t i = 0;
+
+	while (i < text.n && !relaxer->is_value) {
+		uint8_t c = text.p[i++];
+
+		if (is_space(c)) {
+			relaxer->has_space = true;
+			continue;
+		}
+		if (c == ':') {
+			relaxer->is_value = true;
+			relaxer->has_space = relaxer->is_begun = false;
+		} else {
+			if (relaxer->has_space && relaxer->is_begun)
+				put(relaxer, ' ');
+			relaxer->is_begun = true;
+			relaxer->has_space = false;
+		}
+		put(relaxer, octet_lower(c));
+	}
+	return i;
+}
+
+/* Neither starts nor ends with white space. */
+static void
+squeeze(struct relaxer *relaxer, struct span text)
+{
+	while (text.n > 0) {
+		size_t n;
+
+		if (relaxer->n == FIELD_MAX)
+			flush(relaxer);
+		n = FIELD_MAX - relaxer->n;
+		if (n > text.n)
+			n = text.n;
+		relaxer->n += scan_squeeze(relaxer->octets + relaxer->n, text,
+					   n, true);
+		text = span_after(text, n);
+	}
 }
 
 /* RFC 6376 3.4.2: names in lower case, unfolded, runs of white space to one
@@ -39,25 +92,22 @@ put(struct relaxer *relaxer, uint8_t c)
 static void
 relax(struct relaxer *relaxer, struct span text)
 {
-	for (size_t i = 0; i < text.n; i++) {
-		uint8_t c = text.p[i];
+	struct span value = span_after(text, relax_name(relaxer, text));
+	size_t end = value.n;
 
-		if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-			relaxer->has_space = true;
-			continue;
-		}
-		if (!relaxer->is_value && c == ':') {
-			put(relaxer, ':');
-			relaxer->is_value = true;
-			relaxer->has_space = relaxer->is_begun = false;
-			continue;
-		}
-		if (relaxer->has_space && relaxer->is_begun)
-			put(relaxer, ' ');
-		put(relaxer, relaxer->is_value ? c : octet_lower(c));
-		relaxer->is_begun = true;
-		relaxer->has_space = false;
+	for (; value.n > 0 && is_space(value.p[0]); end--) {
+		value = span_after(value, 1);
+		relaxer->has_space = true;
 	}
+	while (value.n > 0 && is_space(value.p[value.n - 1]))
+		value.n--;
+	if (value.n == 0)
+		return;
+	if (relaxer->has_space && relaxer->is_begun)
+		put(relaxer, ' ');
+	squeeze(relaxer, value);
+	relaxer->is_begun = true;
+	relaxer->has_space = value.n < end;
 }
 
 static struct span
@@ -92,12 +142,6 @@ canon_field(struct crypto_hash *hash, struct span raw, bool is_relaxed)
 {
 	hash_pieces(hash, without_end(raw), SPAN_NONE, is_relaxed);
 	crypto_hash_add(hash, SPAN_LIT(CRLF));
-}
-
-static bool
-is_space(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* Whether a tag, up to its "=", is b. */
