@@ -76,7 +76,9 @@ FUZZ_FILES = $(wildcard tests/fuzz/fuzz_*.c)
 # Of these, the ones that need more than the pure layers.
 FUZZ_PROXY = $(call once,FUZZ_PROXY,$(shell grep -l '"proxy/' /dev/null \
 	$(FUZZ_FILES)))
-BENCH_FILES = $(wildcard tests/bench/bench_*.c)
+BENCH_FILES = $(wildcard tests/bench/bench_*.c) tests/bench/load.c \
+	tests/bench/sink.c
+BENCH_SHARED = $(filter-out $(BENCH_FILES),$(wildcard tests/bench/*.c))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -114,11 +116,13 @@ $(BUILD)/libdmarc.a: $(call object,$(DMARC))
 $(BUILD)/libreport.a: $(call object,$(REPORT))
 $(BUILD)/libproxy.a: $(call object,$(PROXY))
 $(BUILD)/libtest.a: $(call object,$(TEST_SHARED))
+$(BUILD)/libbench.a: $(call object,$(BENCH_SHARED))
 $(BUILD)/libsmtp.list: FILES = $(SMTP)
 $(BUILD)/libdmarc.list: FILES = $(DMARC)
 $(BUILD)/libreport.list: FILES = $(REPORT)
 $(BUILD)/libproxy.list: FILES = $(PROXY)
 $(BUILD)/libtest.list: FILES = $(TEST_SHARED)
+$(BUILD)/libbench.list: FILES = $(BENCH_SHARED)
 $(BUILD)/lib%.a: $(BUILD)/lib%.list
 	@rm -f $@
 	$(call say,AR)ar rcs $@ $(filter %.o,$^)
@@ -141,10 +145,11 @@ $(OF_DMARC): $(below_dmarc)
 $(OF_REPORT): $(below_report)
 $(filter-out $(OF_SMTP) $(OF_DMARC) $(OF_REPORT),$(TESTS)): $(BUILD)/libtest.a \
 	$(LIBS)
+$(filter $(BUILD)/tests/unit/test_bench_%,$(TESTS)): $(BUILD)/libbench.a
 $(TESTS): $(BUILD)/%: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK)$(LINK) $(WRAP) -o $@ $(filter %.o %.a,$^) -lcmocka \
-		$(LIBRARIES)
+		$(LIBRARIES) -lm
 # Who stands between a session and its state machine: tests/replay/occasions.h.
 wrap = $(1:%=-Wl,--wrap=%)
 $(BUILD)/tests/replay/test_replay: private WRAP = $(call wrap,server_step \
@@ -153,9 +158,10 @@ $(BUILD)/tests/replay/test_replay: private WRAP = $(call wrap,server_step \
 $(filter $(BUILD)/tests/cost/%,$(TESTS)): private WRAP = $(call wrap,malloc \
 	calloc realloc reallocarray posix_memalign strdup free session_new \
 	session_free session_step session_next)
-$(BENCHES) $(COSTS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libtest.a $(LIBS)
+$(BENCHES) $(COSTS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libbench.a \
+	$(BUILD)/libtest.a $(LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(LINK) -o $@ $(filter %.o %.a,$^) $(LIBRARIES)
+	$(call say,LINK)$(LINK) -o $@ $(filter %.o %.a,$^) $(LIBRARIES) -lm
 $(call program,$(FUZZ_PROXY)): $(LIBS)
 $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(filter-out %/libproxy.a,$(LIBS))
 	@mkdir -p $(@D)
