@@ -9,6 +9,7 @@ import ssl
 import sys
 from pathlib import Path
 
+from tests.bench.rows import Row
 from tests.e2e import crowd
 from tests.e2e.certificates import Authority
 from tests.e2e.gate import Gate
@@ -16,11 +17,12 @@ from tests.e2e.process import Process, can_connect, free_port, scratch
 
 WORKERS = 2
 FIRST = 10  # sessions, with which is loaded what is loaded once
-# name: sessions, TLS with the client, tls of the backend
+MIB_MAX = 60  # of all plain ones, with the workers themselves
+# name: in words, sessions, TLS with the client, tls of the backend, KiB each
 LEGS = {
-    "plain": (10000, False, "off"),
-    "TLS with the client": (2000, True, "off"),
-    "TLS on both legs": (2000, True, "required"),
+    "idle-plain": ("plain", 10000, False, "off", 4),
+    "idle-tls": ("TLS with the client", 2000, True, "off", 24),
+    "idle-both": ("TLS on both legs", 2000, True, "required", 40),
 }
 
 
@@ -30,8 +32,8 @@ def pss_kib(pids):
         f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) for pid in pids)
 
 
-def measure(sessions, has_tls, backend_tls):
-    """(sessions, KiB each)."""
+def grow(sessions, has_tls, backend_tls):
+    """KiB of all workers: with the first few sessions, and with all."""
     crowd.raise_file_limit()
     pair = Authority().issue("mx.example")
     port = free_port()
@@ -44,7 +46,7 @@ def measure(sessions, has_tls, backend_tls):
                   backend_settings={"tls": backend_tls},
                   top={"workers": WORKERS, "client-timeout": "30m"},
                   limit={"connections": sessions + FIRST}) as gate:
-            return _grow(gate, sessions, has_tls)
+            return _gather(gate, sessions, has_tls)
     finally:
         backend.stop()
 
@@ -56,22 +58,30 @@ def _trusting_all():
     return context
 
 
-def _grow(gate, sessions, has_tls):
+def _gather(gate, sessions, has_tls):
     clients = crowd.Crowd(gate.plain_port, _trusting_all() if has_tls else None)
     try:
         clients.gather(FIRST)
         before = pss_kib(gate.workers())
         clients.gather(sessions)
-        grown = pss_kib(gate.workers()) - before
+        after = pss_kib(gate.workers())
         assert clients.refused == 0
-        return sessions, grown / sessions
+        return before, after
     finally:
         clients.leave()
 
 
-def report():
-    for name, legs in LEGS.items():
-        sessions, each = measure(*legs)
-        print(f"memory per idle session, {name}: {each:.1f} KiB "
-              f"({sessions} sessions, {WORKERS} workers, growth of their PSS)",
-              flush=True)
+def measure(rig, _):
+    for name, (legs, sessions, has_tls, backend_tls, target) in LEGS.items():
+        sessions = rig.count(sessions)
+        before, after = grow(sessions, has_tls, backend_tls)
+        note = f"{sessions} sessions, {WORKERS} workers: growth of their PSS"
+        detail = {"sessions": sessions, "workers": WORKERS,
+                  "pss_kib": [before, after]}
+        yield Row(name, f"memory per idle session, {legs}",
+                  (after - before) / sessions, "KiB", target, detail=detail,
+                  note=note)
+        if name == "idle-plain":
+            yield Row("idle-all", f"memory of {sessions} idle sessions, plain",
+                      after / 1024, "MiB", MIB_MAX, detail=detail,
+                      note=f"all of the PSS of {WORKERS} workers")
