@@ -24,8 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.bench import (engines, idle, large, megabyte,  # noqa: E402
-                         relays)
+from tests.bench import (engines, growth, idle, large,  # noqa: E402
+                         megabyte, relays)
 from tests.bench.rig import Rig  # noqa: E402
 from tests.bench.rows import print_head, print_row, write_json  # noqa: E402
 from tests.e2e import hostile  # noqa: E402
@@ -50,6 +50,9 @@ PARTS = (
     (("workers",), relays.measure_workers),
     (("idle",), idle.measure),
     (("large",), large.measure),
+    (("growth-sessions",), growth.measure_sessions),
+    (("growth-names",), growth.measure_names),
+    (("growth-lines",), growth.measure_lines),
     (("sizes",), relays.measure_sizes),
     (("engines",), engines.measure),
     (("hostile",), hostile_messages),
@@ -92,7 +95,7 @@ def measure(options):
     """Print each row when it is there; all of them."""
     rows = []
     print_head()
-    with Rig(options.turns, options.divide) as rig:
+    with Rig(options.turns, options.divide, growth.ZONE) as rig:
         for names, part in PARTS:
             chosen = [name for name in names if name in options.only]
             if not chosen:

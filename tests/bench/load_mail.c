@@ -18,8 +18,8 @@ number_of(const char *value)
 {
 	uint64_t number;
 
-	if (!span_u64(span_cstr(value), &number) || number == 0)
-		give_up("load: weight, expect and names are numbers", 0);
+	if (!span_u64(span_cstr(value), &number) || number > INT64_MAX / 1000)
+		give_up("load: --mail wants a number there", 0);
 	return number;
 }
 
@@ -38,10 +38,12 @@ set(struct load_mail *mail, const char *word, const char *value)
 		mail->expected = number_of(value);
 	else if (strcmp(word, "names") == 0)
 		mail->names = number_of(value);
+	else if (strcmp(word, "base") == 0)
+		mail->base = number_of(value);
+	else if (strcmp(word, "in-order") == 0)
+		mail->is_in_order = number_of(value) != 0;
 	else
-		give_up("load: --mail knows file, from, to, weight, expect "
-			"and names",
-			0);
+		give_up("load: --mail knows no such word", 0);
 }
 
 static void
@@ -119,8 +121,8 @@ load_mails_add(struct load_mails *mails, char *text)
 		.names = 1,
 	};
 	read_settings(mail, text);
-	if (mail->file == NULL)
-		give_up("load: --mail needs a file", 0);
+	if (mail->file == NULL || mail->weight == 0 || mail->names == 0)
+		give_up("load: --mail needs a file, weight and names", 0);
 	read_content(mail);
 	mails->count++;
 	mails->weights += (int64_t)mail->weight;
@@ -135,7 +137,7 @@ load_mails_fini(struct load_mails *mails)
 
 /* Each kind's turn comes nearer by its weight; who is nearest is taken, and
  * put back by the sum of all. */
-const struct load_mail *
+struct load_mail *
 load_mails_next(struct load_mails *mails)
 {
 	struct load_mail *next = NULL;
@@ -152,8 +154,7 @@ load_mails_next(struct load_mails *mails)
 }
 
 struct span
-load_mail_from(struct load_mails *mails, const struct load_mail *mail,
-	       char *room)
+load_mail_from(struct load_mails *mails, struct load_mail *mail, char *room)
 {
 	size_t before = strcspn(mail->from, "%");
 	uint64_t number;
@@ -161,7 +162,8 @@ load_mail_from(struct load_mails *mails, const struct load_mail *mail,
 
 	if (mail->from[before] == '\0')
 		return span_cstr(mail->from);
-	number = chance_next(&mails->chance) % mail->names;
+	number = mail->is_in_order ? mail->sent++ : chance_next(&mails->chance);
+	number = mail->base + number % mail->names;
 	n = snprintf(room, LOAD_ADDRESS_MAX, "%.*s%llu%s", (int)before,
 		     mail->from, (unsigned long long)number,
 		     mail->from + before + 1);

@@ -22,6 +22,9 @@ struct load_mail {
 	uint64_t weight;   /* 1 unless given */
 	uint64_t expected; /* code of the final reply; 250 unless given */
 	uint64_t names;    /* 1 unless given */
+	uint64_t base;     /* 0 unless given */
+	uint64_t sent;     /* counted where the numbers come in order, */
+	bool is_in_order;  /* not by chance */
 	struct buf content;
 	int64_t due; /* of the choice */
 };
@@ -35,17 +38,18 @@ struct load_mails {
 
 /*
  * Add the kind that text describes, "file=…,from=…,to=…,weight=…,expect=…,
- * names=…", of which file is required. text is cut up and must stay. Anything
- * wrong with it, or with the file, ends the program with one sentence.
+ * names=…,base=…,in-order=1", of which file is required. text is cut up and
+ * must stay. Anything wrong with it, or with the file, ends the program with
+ * one sentence.
  */
 void load_mails_add(struct load_mails *mails, char *text);
 void load_mails_fini(struct load_mails *mails);
 
 /* The next message's kind; there is at least one. */
-const struct load_mail *load_mails_next(struct load_mails *mails);
+struct load_mail *load_mails_next(struct load_mails *mails);
 
 /* Its sender's address for one message, into room for LOAD_ADDRESS_MAX. */
-struct span load_mail_from(struct load_mails *mails,
-			   const struct load_mail *mail, char *room);
+struct span load_mail_from(struct load_mails *mails, struct load_mail *mail,
+			   char *room);
 
 #endif

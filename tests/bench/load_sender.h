@@ -41,9 +41,9 @@ struct sender {
 	struct errand connecting, sending, receiving;
 	enum sender_stage stage;
 	bool is_sending, is_receiving, is_broken;
-	int fd;                       /* -1 when out */
-	struct load_tls *tls;         /* NULL in plain */
-	const struct load_mail *mail; /* NULL: no message to send */
+	int fd;                 /* -1 when out */
+	struct load_tls *tls;   /* NULL in plain */
+	struct load_mail *mail; /* NULL: no message to send */
 	uint64_t arrival_ns, dot_ns;
 	struct span unsent; /* of what it is saying */
 	size_t wire_n;      /* octets in wire */

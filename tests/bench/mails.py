@@ -42,8 +42,8 @@ def forged(kilobytes):
 
 
 def tiny():
-    """Hardly anything, and no signature, of the good domain."""
-    return b"From: <alice@sender.example>\r\n\r\nHello.\r\n"
+    """Hardly anything, of a domain that publishes no policy."""
+    return b"From: <alice@names.example>\r\n\r\nHello.\r\n"
 
 
 def zone(extra=""):

@@ -129,9 +129,10 @@ def drive(server, *mails, **options):
     return said
 
 
-def check(server, said, results):
+def check(server, said, results, cached=None):
     """Each message must have been judged, and in this way: else the figures
-    are of something else."""
+    are of something else. Names that end in `cached` must have been in the
+    cache."""
     expected = {"pass": said["accepted"],
                 "fail": sum(said["refused"].values())}
     found = {"pass": 0, "fail": 0}
@@ -141,19 +142,22 @@ def check(server, said, results):
         if (line["action"] != action or not line["enforced"] or
                 line["accepted"] != (result == "pass")):
             die(f"{server.name}: not judged as it must be: {json.dumps(line)}")
+        if cached and not any(each["name"].endswith(cached) and each["cached"]
+                              for each in line["dns"]):
+            die(f"{server.name}: not from the cache: {json.dumps(line)}")
         found[result] += 1
     if found != expected or not set(results) >= {
             result for result, n in found.items() if n}:
         die(f"{server.name}: {found}, load counted {expected}")
 
 
-def run(server, *mails, results=("pass",), **options):
+def run(server, *mails, results=("pass",), cached=None, **options):
     """Drive a load; gives its Run. A gate's verdicts are looked at."""
     before = quiet_cpu_ns(server.pid)
     said = drive(server, *mails, **options)
     spent = quiet_cpu_ns(server.pid) - before
     if server.gate:
-        check(server, said, results)
+        check(server, said, results, cached)
     elif said["accepted"] != said["messages"]:
         die(f"{server.name}: not all accepted")
     return Run(spent / 1e6 / said["messages"], said["rate"], said)
