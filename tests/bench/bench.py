@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.bench import (engines, growth, idle, large,  # noqa: E402
-                         megabyte, relays)
+                         megabyte, plot, reference, relays)
 from tests.bench.rig import Rig  # noqa: E402
 from tests.bench.rows import print_head, print_row, write_json  # noqa: E402
 from tests.e2e import hostile  # noqa: E402
@@ -53,6 +53,7 @@ PARTS = (
     (("growth-sessions",), growth.measure_sessions),
     (("growth-names",), growth.measure_names),
     (("growth-lines",), growth.measure_lines),
+    (("reference",), reference.measure),
     (("sizes",), relays.measure_sizes),
     (("engines",), engines.measure),
     (("hostile",), hostile_messages),
@@ -81,10 +82,15 @@ def options_of(words):
                         help="of " + ", ".join(NAMES))
     parser.add_argument("--turns", type=int, default=5,
                         help="counted turns of each (5)")
+    parser.add_argument("--results", type=Path, metavar="FOLDER",
+                        help="write bench.json and bench.svg there; without "
+                        "--only it is tests/bench/results")
     parser.add_argument("--divide", type=int, default=1,
                         help="send this many times fewer messages")
     options = parser.parse_args(words)
     options.only = options.only.split(",")
+    if options.only == NAMES and options.results is None:
+        options.results = RESULTS
     unknown = set(options.only) - set(NAMES)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -114,9 +120,10 @@ def main():
     print(f"{len(rows)} rows in {time.monotonic() - start:.0f} s, "
           f"{len(missed)} targets missed" +
           (f": {', '.join(missed)}" if missed else ""))
-    RESULTS.mkdir(exist_ok=True)
-    if options.only == NAMES:
-        write_json(RESULTS / "bench.json", rows, machine())
+    if options.results:
+        options.results.mkdir(parents=True, exist_ok=True)
+        write_json(options.results / "bench.json", rows, machine())
+        plot.write(options.results / "bench.svg", rows, machine())
 
 
 if __name__ == "__main__":

@@ -57,12 +57,12 @@ def measure(rig, _):
     worker, = server.gate.workers()
     mail = rig.mails.named("huge", huge())
     check(server, drive(server, rig.mails.good(40), rig.mails.good(60),
-                        sessions=1, messages=WARM), ("pass",))
+                        sessions=1, messages=WARM))
     watch = Watch(worker)
     before = watch.kib()
     watch.start()
     for _ in range(TIMES):
-        check(server, drive(server, mail, sessions=1, messages=1), ("pass",))
+        check(server, drive(server, mail, sessions=1, messages=1))
     watch.stop()
     rig.drop(server)
     if watch.looks < 100:

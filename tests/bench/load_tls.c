@@ -98,11 +98,15 @@ int
 load_tls_read(struct load_tls *tls, void *room, size_t length)
 {
 	size_t n;
+	int error;
 
 	ERR_clear_error();
 	if (SSL_read_ex(tls->ssl, room, length, &n) == 1)
 		return (int)n;
-	return SSL_get_error(tls->ssl, 0) == SSL_ERROR_WANT_READ ? 0 : -1;
+	error = SSL_get_error(tls->ssl, 0);
+	return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN
+		       ? 0
+		       : -1;
 }
 
 size_t

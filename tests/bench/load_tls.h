@@ -32,8 +32,8 @@ enum load_tls_status { LOAD_TLS_MORE, LOAD_TLS_READY, LOAD_TLS_BAD };
  * both cases there may be octets to send. */
 enum load_tls_status load_tls_shake(struct load_tls *tls);
 
-/* Plain octets from what was fed, into room; their number, or -1 where the
- * stream is bad. */
+/* Plain octets from what was fed, into room; their number, 0 for now or at the
+ * end of the stream, or -1 where it is bad. */
 int load_tls_read(struct load_tls *tls, void *room, size_t length);
 
 /* Encrypt some of plain; the number of octets taken, 0 where it is bad. */

@@ -129,7 +129,7 @@ def drive(server, *mails, **options):
     return said
 
 
-def check(server, said, results, cached=None):
+def check(server, said, results=("pass",), cached=None):
     """Each message must have been judged, and in this way: else the figures
     are of something else. Names that end in `cached` must have been in the
     cache."""
@@ -179,7 +179,7 @@ class Rig:
     def __enter__(self):
         self.nsd = Nsd(zone(self.extra_zone))
         self.nsd.start()
-        sink = self._start("sink", SINK, self.sink_port, self.sink_proxy_port)
+        sink = self.start("sink", SINK, self.sink_port, self.sink_proxy_port)
         sink.wait_for(lambda: can_connect(self.sink_port)
                       and can_connect(self.sink_proxy_port))
         return self
@@ -194,7 +194,8 @@ class Rig:
             process.stop()
         self.nsd.stop()
 
-    def _start(self, name, *command):
+    def start(self, name, *command):
+        """A process that ends with the rig."""
         process = Process(command, self.home / f"{name}.log",
                           env=environment())
         self.started.append(process)
@@ -208,12 +209,13 @@ class Rig:
 
     def haproxy(self, is_tls=False):
         """HAProxy as a TCP relay, or one that ends TLS."""
-        if is_tls not in self.haproxies:
-            self.haproxies[is_tls] = self._new_haproxy(is_tls)
-        return self.haproxies[is_tls]
-
-    def _new_haproxy(self, is_tls):
         name = "haproxy-tls" if is_tls else "haproxy"
+        if name not in self.haproxies:
+            self.new_haproxy(name, is_tls)
+        return self.haproxies[name]
+
+    def new_haproxy(self, name, is_tls=False, sink=None):
+        """sink: port of another backend than the bench's own."""
         port, tls = free_port(), ""
         if is_tls:
             pem = self.home / "haproxy.pem"
@@ -222,11 +224,12 @@ class Rig:
             tls = f" ssl crt {pem}"
         conf = self.home / f"{name}.cfg"
         conf.write_text(HAPROXY_CFG.format(port=port, tls=tls,
-                                           sink=self.sink_port))
-        process = self._start(name, tool("haproxy"), "-f", conf, "-db")
+                                           sink=sink or self.sink_port))
+        process = self.start(name, tool("haproxy"), "-f", conf, "-db")
         process.wait_for(lambda: can_connect(port))
-        return Server(name, port, process.pid,
-                      words=("--tls",) if is_tls else ())
+        self.haproxies[name] = Server(name, port, process.pid,
+                                      words=("--tls",) if is_tls else ())
+        return self.haproxies[name]
 
     def gate(self, identity="none", workers=1, is_tls=False):
         """A gate in enforce mode with its native engines and its verdict
@@ -239,23 +242,23 @@ class Rig:
         return self.gates[name]
 
     def new_gate(self, name, identity="none", workers=1, is_tls=False,
-                 is_started=True, **blocks):
+                 sink=None, **blocks):
+        """sink: port of another backend than the bench's own."""
         listen = {}
         if is_tls:
             certificate, private = self.pair()
             listen = {"tls-cert": [certificate], "tls-key": [private]}
         gate = Gate(
-            backend=(self.sink_proxy_port if identity.startswith("proxy")
-                     else self.sink_port),
+            backend=sink or (self.sink_proxy_port
+                             if identity.startswith("proxy")
+                             else self.sink_port),
             dns=self.nsd.port, identity=identity, listen=listen,
             backend_settings=({"trust-unidentified": True}
                               if identity == "none" else {}),
             top={"workers": workers, "client-timeout": "30m"},
             dmarc={"mode": "enforce"}, limit={"messages": 0},
-            start=is_started,
             **{"spool": {"rotate-size": "1T", "rotate-time": "0"}, **blocks})
-        server = Server(name, gate.plain_port,
-                        gate.process.pid if is_started else 0, gate,
+        server = Server(name, gate.plain_port, gate.process.pid, gate,
                         ("--starttls",) if is_tls else ())
         self.gates[name] = server
         return server
