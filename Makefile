@@ -76,8 +76,8 @@ FUZZ_FILES = $(wildcard tests/fuzz/fuzz_*.c)
 # Of these, the ones that need more than the pure layers.
 FUZZ_PROXY = $(call once,FUZZ_PROXY,$(shell grep -l '"proxy/' /dev/null \
 	$(FUZZ_FILES)))
-BENCH_FILES = $(wildcard tests/bench/bench_*.c) tests/bench/load.c \
-	tests/bench/sink.c
+LOAD_FILES = tests/bench/load.c tests/bench/sink.c
+BENCH_FILES = $(wildcard tests/bench/bench_*.c) $(LOAD_FILES)
 BENCH_SHARED = $(filter-out $(BENCH_FILES),$(wildcard tests/bench/*.c))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -89,6 +89,7 @@ UNIT = $(filter $(BUILD)/tests/unit/%,$(TESTS))
 FUZZERS = $(call program,$(FUZZ_FILES))
 BENCHES = $(call program,$(BENCH_FILES))
 COSTS = $(call program,$(COST_FILES))
+LOADS = $(call program,$(LOAD_FILES))
 
 all: $(BUILD)/dmarcgate $(BUILD)/dmarcgatectl ## build the two programs
 
@@ -176,7 +177,7 @@ $(WIRE_CLOCK): tests/wire/clock.c $(BUILD)/flags
 	$(call say,LINK)$(CC) -std=gnu17 -g -O2 -D_GNU_SOURCE $(WARNINGS) -fPIC \
 		-shared -o $@ $<
 
-tests: $(TESTS) $(COSTS) $(WIRE_CLOCK)
+tests: $(TESTS) $(COSTS) $(LOADS) $(WIRE_CLOCK)
 fuzzers: $(FUZZERS)
 benches: $(BENCHES)
 
@@ -282,12 +283,13 @@ coverage: ## lines run by unit, suites and replay; fails below 90 %
 	-$(again) BUILD=$(BUILD)/coverage COVERAGE=1 \
 		LAYERS='unit suites replay' check
 	@$(PYTHON) tests/coverage.py $(BUILD)/coverage
-bench: ## speed and cost, beside a bare TCP relay
+bench: ## speed and cost beside a bare TCP relay; ONLY=new,kept TURNS=5
 	$(call prepare,build test)
 	$(again) all benches
-	@$(BUILD)/tests/bench/bench_data
-	@$(BUILD)/tests/bench/bench_dkim
-	@DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+	@$(if $(ONLY),:,$(BUILD)/tests/bench/bench_data)
+	@$(if $(ONLY),:,$(BUILD)/tests/bench/bench_dkim)
+	@DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py \
+		$(ONLY:%=--only %) $(TURNS:%=--turns %)
 lint: ## format, layering, clang-tidy, cppcheck, scripts; quiet when clean
 	$(call prepare,build test lint)
 	$(again) lint-now

@@ -98,6 +98,8 @@ stalled(struct load *load, const char *why)
 {
 	load_result_error(&load->result, false, "%s, %zu sessions waiting", why,
 			  busy(load));
+	for (size_t i = 0; i < load->options.sessions; i++)
+		load->result.failed += load->senders[i].mail != NULL;
 	report(load);
 	exit(1);
 }

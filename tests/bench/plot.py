@@ -7,32 +7,46 @@ from html import escape
 from tests.bench.rows import shown
 
 WIDTH = 880
-LEFT, RIGHT = 330, 190          # for what is measured, and what came out
+LEFT, RIGHT = 345, 195          # for what is measured, and what came out
 BAR, STEP = 16, 27
 ROOM = WIDTH - LEFT - RIGHT
 # Those that say how many times as much as HAProxy; in this order.
 RELAYS = ("new", "proxy", "xclient", "kept", "starttls")
 PEERS = ("peer-milters", "peer-rspamd")
 
+# class: property, colour on a light page, on a dark one. No variables: not all
+# that show SVG know them.
+COLOURS = {
+    "text": ("fill", "#1c2330", "#e6eaf1"),
+    ".faint": ("fill", "#6a7382", "#97a1b2"),
+    ".paper": ("fill", "#ffffff", "#11161f"),
+    ".edge": ("stroke", "#d9dee6", "#2c3544"),
+    ".met": ("fill", "#2f855a", "#48a97c"),
+    ".missed": ("fill", "#c05621", "#e08a4f"),
+    ".plain": ("fill", "#64748b", "#7b8aa3"),
+    ".trough": ("fill", "#eef1f5", "#1d2430"),
+    ".mark": ("stroke", "#1c2330", "#f4f6fa"),
+    ".one": ("stroke", "#6a7382", "#97a1b2"),
+}
 STYLE = """
-svg { --paper: #ffffff; --ink: #1c2330; --faint: #6a7382; --line: #d9dee6;
-  --met: #2f855a; --missed: #c05621; --plain: #64748b; --mark: #1c2330; }
-@media (prefers-color-scheme: dark) {
-  svg { --paper: #11161f; --ink: #e6eaf1; --faint: #97a1b2; --line: #2c3544;
-    --met: #48a97c; --missed: #e08a4f; --plain: #7b8aa3; --mark: #f4f6fa; } }
-text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif;
-  fill: var(--ink); }
-.title { font-size: 17px; font-weight: 600; }
-.head { font-weight: 600; }
-.faint { fill: var(--faint); font-size: 12px; }
-.what { text-anchor: end; }
-.paper { fill: var(--paper); stroke: var(--line); }
-.met { fill: var(--met); } .missed { fill: var(--missed); }
-.plain { fill: var(--plain); }
-.trough { fill: var(--line); opacity: .45; }
-.mark { stroke: var(--mark); stroke-width: 2.5; }
-.one { stroke: var(--faint); stroke-dasharray: 2 3; }
+text { font: 13px system-ui, "Segoe UI", sans-serif; }
+text.title { font-size: 17px; font-weight: 600; }
+text.head { font-weight: 600; }
+text.faint { font-size: 12px; }
+text.what { text-anchor: end; }
+.mark { stroke-width: 2.5; }
+.one { stroke-dasharray: 2 3; }
 """
+
+
+def _colours(which):
+    return "\n".join(f"{name} {{ {row[0]}: {row[which]}; }}"
+                     for name, row in COLOURS.items())
+
+
+def _style():
+    return (f"{_colours(1)}{STYLE}@media (prefers-color-scheme: dark) {{\n"
+            f"{_colours(2)}\n}}")
 
 
 class Picture:
@@ -79,9 +93,9 @@ class Picture:
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
             f'height="{height}" viewBox="0 0 {WIDTH} {height}" role="img">',
-            f"<style>{STYLE}</style>",
+            f"<style>{_style()}</style>",
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" '
-            'rx="8" class="paper"/>', *self.parts, "</svg>", ""])
+            'rx="8" class="paper edge"/>', *self.parts, "</svg>", ""])
 
 
 def _kind(row):
@@ -91,8 +105,8 @@ def _kind(row):
 def _said(row):
     if row.target is None:
         return shown(row.value, row.unit)
-    return (f"{shown(row.value, row.unit)}  of "
-            f"{shown(row.target, row.unit)}")
+    return (f"{shown(row.value, row.unit)}  (target "
+            f"{shown(row.target, row.unit).split()[0]})")
 
 
 def _of_haproxy(picture, rows):

@@ -92,7 +92,7 @@ class Server:
     words: tuple = ()  # more words for load
     taken: int = field(default=0)  # octets of its verdict log that were read
 
-    def verdicts(self, count):
+    def lines(self, count):
         """As many more verdict lines as messages were sent, not one fewer or
         more. Of its own verdict log only what is new is read."""
         log = self.gate.spool / "verdict.log"
@@ -109,7 +109,11 @@ class Server:
         if len(lines) != count:
             die(f"{self.name}: {len(lines)} verdicts for {count} messages")
         self.taken += octets.rindex(b"\n") + 1
-        return [json.loads(line) for line in lines]
+        return lines
+
+    def verdicts(self, count):
+        """The same, parsed."""
+        return [json.loads(line) for line in self.lines(count)]
 
 
 def drive(server, *mails, **options):
