@@ -283,13 +283,13 @@ coverage: ## lines run by unit, suites and replay; fails below 90 %
 	-$(again) BUILD=$(BUILD)/coverage COVERAGE=1 \
 		LAYERS='unit suites replay' check
 	@$(PYTHON) tests/coverage.py $(BUILD)/coverage
-bench: ## speed and cost beside a bare TCP relay; ONLY=new,kept TURNS=5
+bench: ## speed and cost beside others; ONLY=new,kept TURNS=5 PEERS=1
 	$(call prepare,build test)
 	$(again) all benches
 	@$(if $(ONLY),:,$(BUILD)/tests/bench/bench_data)
 	@$(if $(ONLY),:,$(BUILD)/tests/bench/bench_dkim)
 	@DMARCGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py \
-		$(ONLY:%=--only %) $(TURNS:%=--turns %)
+		$(ONLY:%=--only %) $(TURNS:%=--turns %) $(PEERS:%=--fetch-peers)
 lint: ## format, layering, clang-tidy, cppcheck, scripts; quiet when clean
 	$(call prepare,build test lint)
 	$(again) lint-now

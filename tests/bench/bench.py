@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.bench import (engines, growth, idle, large,  # noqa: E402
-                         megabyte, plot, reference, relays)
+                         megabyte, peers, plot, reference,
+                         relays)
 from tests.bench.rig import Rig  # noqa: E402
 from tests.bench.rows import print_head, print_row, write_json  # noqa: E402
 from tests.e2e import hostile  # noqa: E402
@@ -54,6 +55,7 @@ PARTS = (
     (("growth-names",), growth.measure_names),
     (("growth-lines",), growth.measure_lines),
     (("reference",), reference.measure),
+    (("peers",), peers.measure),
     (("sizes",), relays.measure_sizes),
     (("engines",), engines.measure),
     (("hostile",), hostile_messages),
@@ -85,6 +87,9 @@ def options_of(words):
     parser.add_argument("--results", type=Path, metavar="FOLDER",
                         help="write bench.json and bench.svg there; without "
                         "--only it is tests/bench/results")
+    parser.add_argument("--fetch-peers", action="store_true",
+                        help="download OpenDKIM, OpenDMARC and rspamd, and "
+                        "unpack them into build/parts")
     parser.add_argument("--divide", type=int, default=1,
                         help="send this many times fewer messages")
     options = parser.parse_args(words)
@@ -114,6 +119,8 @@ def measure(options):
 
 def main():
     options = options_of(sys.argv[1:])
+    if options.fetch_peers:
+        peers.fetch()
     start = time.monotonic()
     rows = measure(options)
     missed = [row.name for row in rows if row.is_met is False]

@@ -37,6 +37,7 @@ struct load_options {
 	bool is_pipelining;
 	enum load_tls_mode tls;
 	const char *helo;
+	char proxy[64]; /* PROXY header, or empty */
 	struct load_mails mails;
 };
 

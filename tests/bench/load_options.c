@@ -25,6 +25,8 @@ static const char usage[] =
 	"  --kept              keep connections; else a new one each\n"
 	"  --pipeline          MAIL, RCPT and DATA in one\n"
 	"  --starttls, --tls   STARTTLS, or TLS from the first octet\n"
+	"  --proxy-from IP     say by a PROXY v1 header that it comes from "
+	"there\n"
 	"  --helo NAME         mx.sender.example unless given\n";
 
 enum choice {
@@ -41,6 +43,7 @@ enum choice {
 	OPTION_PIPELINE,
 	OPTION_STARTTLS,
 	OPTION_TLS,
+	OPTION_PROXY_FROM,
 	OPTION_HELO,
 };
 
@@ -58,6 +61,7 @@ static const struct option words[] = {
 	{ "pipeline", no_argument, NULL, OPTION_PIPELINE },
 	{ "starttls", no_argument, NULL, OPTION_STARTTLS },
 	{ "tls", no_argument, NULL, OPTION_TLS },
+	{ "proxy-from", required_argument, NULL, OPTION_PROXY_FROM },
 	{ "helo", required_argument, NULL, OPTION_HELO },
 	{ NULL, 0, NULL, 0 },
 };
@@ -87,6 +91,16 @@ static void
 set_address(struct load_options *options, const char *text)
 {
 	if (inet_pton(AF_INET, text, &options->server.sin_addr) != 1)
+		give_up("load: not an IPv4 address", 0);
+}
+
+static void
+set_proxy(struct load_options *options, const char *text)
+{
+	int n = snprintf(options->proxy, sizeof(options->proxy),
+			 "PROXY TCP4 %s 127.0.0.1 4242 25\r\n", text);
+
+	if (n < 0 || (size_t)n >= sizeof(options->proxy))
 		give_up("load: not an IPv4 address", 0);
 }
 
@@ -143,6 +157,9 @@ set(struct load_options *options, int option, char *value)
 	case OPTION_TLS:
 		options->tls = LOAD_IMPLICIT;
 		break;
+	case OPTION_PROXY_FROM:
+		set_proxy(options, value);
+		break;
 	case OPTION_HELO:
 		options->helo = value;
 		break;
@@ -166,6 +183,7 @@ load_options_read(struct load_options *options, int argc, char **argv)
 		set(options, option, optarg);
 	if (optind != argc || options->server.sin_port == 0 ||
 	    options->mails.count == 0 || options->sessions == 0 ||
-	    (options->messages == 0) == (options->seconds <= 0))
+	    (options->messages == 0) == (options->seconds <= 0) ||
+	    (options->proxy[0] != '\0' && options->tls == LOAD_IMPLICIT))
 		give_up(usage, 0);
 }

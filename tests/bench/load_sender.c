@@ -431,8 +431,7 @@ connected(struct errand *errand, int result)
 		begin_tls(sender);
 		return;
 	}
-	sender->stage = SENDER_BANNER;
-	listen_on(sender);
+	say(sender, SENDER_BANNER, span_cstr(sender->load->options.proxy));
 }
 
 /* --- what the load asks for ------------------------------------------------

@@ -52,7 +52,7 @@ def zone(extra=""):
         "1.0.0.127.in-addr.arpa. 3600 IN PTR mx.sender.example.\n",
         "mx.sender.example. 3600 IN A 127.0.0.1\n",
         f"{GOOD}. 3600 IN A 127.0.0.1\n",
-        txt(f"{GOOD}.", "v=spf1 ip4:127.0.0.1 -all", 3600),
+        txt(f"{GOOD}.", "v=spf1 ip4:127.0.0.1 ip4:192.0.2.10 -all", 3600),
         txt(f"_dmarc.{GOOD}.", "v=DMARC1; p=reject", 3600),
         txt(f"s1._domainkey.{GOOD}.", public, 3600),
         f"{FORGED}. 3600 IN A 127.0.0.1\n",

@@ -198,10 +198,10 @@ class Rig:
             process.stop()
         self.nsd.stop()
 
-    def start(self, name, *command):
+    def start(self, name, *command, env=None):
         """A process that ends with the rig."""
         process = Process(command, self.home / f"{name}.log",
-                          env=environment())
+                          env=env or environment())
         self.started.append(process)
         return process
 
