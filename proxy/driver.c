@@ -4,6 +4,7 @@
  */
 #include "proxy/driver.h"
 
+#include "proxy/asks.h"
 #include "proxy/ceiling.h"
 #include "proxy/clock.h"
 #include "proxy/destination.h"
@@ -28,21 +29,10 @@ struct link {
 	struct link *next, **at;
 };
 
-/* A question of the session. */
-struct ask {
-	struct resolver_query query;
-	struct driver *driver;
-	uint64_t ticket;
-	struct span name; /* the session's */
-	enum dns_type type;
-	struct ask *next, **at;
-};
-
 /* What happened too early to be told: it is told after the actions. */
 struct pending {
 	int connect_error[SIDE_COUNT];
 	int write_error;
-	struct ask *asks;
 };
 
 struct driver {
@@ -52,7 +42,7 @@ struct driver {
 	struct ip local_ip; /* where the client connected to */
 	uint16_t local_port;
 	struct link *links[SIDE_COUNT];
-	struct ask *asks; /* with the resolver */
+	struct asks asks;
 	struct pending pending;
 	struct tempfile *body;
 	struct spoolfile_line line;
@@ -324,124 +314,18 @@ secure_side(struct driver *driver, const struct session_action *action)
  */
 
 static void
-ask_link(struct ask *ask, struct ask **list)
+on_told(struct asks *asks)
 {
-	ask->next = *list;
-	ask->at = list;
-	if (ask->next != NULL)
-		ask->next->at = &ask->next;
-	*list = ask;
-}
-
-/* The first of a list, taken out of it. */
-static struct ask *
-ask_pop(struct ask **list)
-{
-	struct ask *ask = *list;
-
-	*list = ask->next;
-	if (ask->next != NULL)
-		ask->next->at = list;
-	return ask;
+	drive(OWNER(asks, struct driver, asks));
 }
 
 static void
-ask_unlink(struct ask *ask)
+ask(struct driver *driver, const struct session_action *action)
 {
-	*ask->at = ask->next;
-	if (ask->next != NULL)
-		ask->next->at = ask->at;
-}
-
-/* Those of a generation, or all, as if they had never been asked. */
-static void
-asks_free(struct ask **list, uint64_t generation, bool is_any)
-{
-	while (*list != NULL) {
-		struct ask *ask = *list;
-
-		if (!is_any && ask->ticket >> 16 != generation) {
-			list = &ask->next;
-			continue;
-		}
-		ask_pop(list);
-		resolver_cancel(&ask->query);
-		free(ask);
-	}
-}
-
-/* Tell the session; the ask is in no list any more. */
-static void
-take_answer(struct ask *ask, const struct answer *answer)
-{
-	struct session_event event = { .kind = SESSION_ANSWER,
-				       .ticket = ask->ticket,
-				       .answer = answer };
-	struct driver *driver = ask->driver;
-
-	free(ask);
-	session_step(driver->session, &event);
-}
-
-static void
-tell_answered(struct driver *driver)
-{
-	session_step(driver->session,
-		     &(struct session_event){ .kind = SESSION_ANSWERED });
-}
-
-static void
-on_answer(struct resolver_query *query, const struct answer *answer)
-{
-	struct ask *ask = OWNER(query, struct ask, query);
-	struct driver *driver = ask->driver;
-
-	ask_unlink(ask);
-	take_answer(ask, answer);
-	tell_answered(driver);
-	drive(driver);
-}
-
-/* Note a question; it is put once the session's actions are all taken. */
-static void
-note_ask(struct driver *driver, const struct session_action *action)
-{
-	struct ask *ask = calloc(1, sizeof(*ask));
-
-	if (ask == NULL) {
-		driver->is_over = true;
-		log_event(EVENT_OUT_OF_MEMORY, SPAN_LIT("for=question"));
+	if (asks_note(&driver->asks, action))
 		return;
-	}
-	ask->query.done = on_answer;
-	ask->driver = driver;
-	ask->ticket = action->ticket;
-	ask->name = action->name;
-	ask->type = action->type;
-	ask_link(ask, &driver->pending.asks);
-}
-
-/* Put the questions noted. True if some were answered: the session went on. */
-static bool
-put_asks(struct driver *driver)
-{
-	bool is_answered = false;
-
-	while (driver->pending.asks != NULL) {
-		struct ask *ask = ask_pop(&driver->pending.asks);
-		struct answer answer;
-
-		if (resolver_ask(driver->drivers->resolver, ask->name,
-				 ask->type, &ask->query, &answer)) {
-			take_answer(ask, &answer);
-			is_answered = true;
-		} else {
-			ask_link(ask, &driver->asks);
-		}
-	}
-	if (is_answered)
-		tell_answered(driver);
-	return is_answered;
+	driver->is_over = true;
+	log_event(EVENT_OUT_OF_MEMORY, SPAN_LIT("for=question"));
 }
 
 /* --- files ------------------------------------------------------------------
@@ -560,11 +444,10 @@ perform(struct driver *driver, const struct session_action *action)
 		abort_side(driver, action->side);
 		return;
 	case ACT_ASK:
-		note_ask(driver, action);
+		ask(driver, action);
 		return;
 	case ACT_FORGET:
-		asks_free(&driver->pending.asks, action->ticket >> 16, false);
-		asks_free(&driver->asks, action->ticket >> 16, false);
+		asks_forget(&driver->asks, action->ticket >> 16);
 		return;
 	case ACT_SPOOL:
 		spool(driver, action->octets);
@@ -611,7 +494,7 @@ tell_pending(struct driver *driver)
 		session_step(driver->session, &event);
 		return true;
 	}
-	return put_asks(driver);
+	return asks_put(&driver->asks);
 }
 
 static void
@@ -682,8 +565,7 @@ finish(struct driver *driver)
 	struct drivers *drivers = driver->drivers;
 
 	timer_clear(drivers->timers, &driver->timer);
-	asks_free(&driver->pending.asks, 0, true);
-	asks_free(&driver->asks, 0, true);
+	asks_forget_all(&driver->asks);
 	body_drop(driver);
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		abort_side(driver, side);
@@ -734,6 +616,9 @@ driver_new(struct drivers *drivers, const struct session_peer *peer)
 	driver->timer.fire = on_timer;
 	driver->links[SIDE_CLIENT] = link_new(driver, SIDE_CLIENT);
 	driver->session = session_new(drivers->host, peer);
+	driver->asks = (struct asks){ .resolver = drivers->resolver,
+				      .session = driver->session,
+				      .told = on_told };
 	if (driver->session == NULL || driver->links[SIDE_CLIENT] == NULL) {
 		abort_side(driver, SIDE_CLIENT);
 		session_free(driver->session);
