@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -55,6 +56,9 @@
 #define RING_BUFFERS 64
 #define WAIT_US_MAX 60000000
 #define ID_LENGTH 15
+
+/* Octets at most that malloc(3) keeps of what is not used any more. */
+#define MEMORY_KEPT (16 << 20)
 
 struct acceptor {
 	struct op op;
@@ -752,6 +756,15 @@ release(struct worker *worker)
 		close(worker->signals.fd);
 }
 
+/* Bodies come and go: without this, the kernel would take back and zero anew
+ * the pages of each one of more than 128 KiB. */
+static void
+keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 2 * MEMORY_KEPT);
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+}
+
 int
 worker_run(const struct worker_setup *setup)
 {
@@ -759,6 +772,7 @@ worker_run(const struct worker_setup *setup)
 	int status = EXIT_FAILURE;
 	struct buf faults;
 
+	keep_memory();
 	buf_init(&faults, LOG_LINE_MAX);
 	if (acquire(&worker, &faults)) {
 		start(&worker);
