@@ -40,7 +40,7 @@ test_01_defaults(void **state)
 	assert_int_equal(conf->workers, 0);
 	assert_int_equal(conf->message_size_max, 50 << 20);
 	assert_int_equal(conf->header_size_max, 256 << 10);
-	assert_int_equal(conf->body_memory, 256 << 10);
+	assert_int_equal(conf->body_memory, 1 << 20);
 	assert_int_equal(conf->body_disk, 1 << 30);
 	assert_span(conf->body_directory, "/var/tmp");
 	assert_int_equal(conf->eval_us_max, 20000000);
