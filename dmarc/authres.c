@@ -483,6 +483,26 @@ read_id(struct span body, struct piece *id)
 	       address_is_utf8(span_make(id->octets, id->n));
 }
 
+/* Whether an id with octets above 127 is no domain: one with a blank that only
+ * some take for a blank (U+00A0 …) is ours to them. Without memory to tell,
+ * yes. */
+static bool
+is_doubtful(struct span id)
+{
+	struct arena arena;
+	struct span domain;
+	bool is_ascii = true, is_domain;
+
+	for (size_t i = 0; i < id.n; i++)
+		is_ascii &= id.p[i] < 128;
+	if (is_ascii)
+		return false;
+	arena_init(&arena, (size_t)4 * DOMAIN_MAX);
+	is_domain = domain_normalise(id, &arena, &domain);
+	arena_fini(&arena);
+	return !is_domain;
+}
+
 /* Equal as domains: A- or U-labels, in any case, with or without a dot at the
  * end. Without memory to tell, yes. */
 static bool
@@ -514,6 +534,8 @@ authres_is_forged(const struct field *field, const struct span *ids,
 	if (!read_id(field->body, &piece))
 		return true;
 	id = span_make(piece.octets, piece.n);
+	if (is_doubtful(id))
+		return true;
 	for (size_t i = 0; i < count; i++)
 		if (span_equal_nocase(id, ids[i]) || is_same_domain(id, ids[i]))
 			return true;

@@ -496,6 +496,15 @@ t12_what_cannot_be_read(void **state)
 		" mx\001.example; spf=pass",
 		" mx\x7f.example; spf=pass",
 		" other.example\xff; spf=pass",
+		/* blanks to some, and no part of any domain */
+		" mx.example\xc2\xa0; spf=pass",
+		" \xc2\xa0mx.example; spf=pass",
+		" mx.example\xe2\x80\x83"
+		"1; spf=pass",
+		" \"mx.example\xe3\x80\x80\"; spf=pass",
+		" mx.example\xc2\x85; spf=pass",
+		" mx.example\xe2\x80\xa8; spf=pass",
+		" \xef\xbb\xbfmx.example\xe2\x81\xa3\xe3\x80\x80; spf=pass",
 		/* versions that we do not know */
 		" other.example 2; spf=pass",
 		" other.example 0; spf=pass",
