@@ -135,6 +135,7 @@ force_apply(const struct force_rule *rule, struct policy_effective *effective)
 	if (effective->is_usable && effective->applied >= rule->policy)
 		return false;
 	effective->is_usable = true;
+	effective->is_sampled_out = false;
 	effective->applied = rule->policy;
 	effective->rule = "local force rule";
 	return true;

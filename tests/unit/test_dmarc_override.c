@@ -371,6 +371,8 @@ static void
 t7_pct_by_the_tree_walk_where_it_is_wanted(void **state)
 {
 	struct domain_list *unsampled = list_of("pct.example\n");
+	const struct force_rule force = { .authors = { one, CASES(one) },
+					  .policy = POLICY_REJECT };
 	struct mail mail = { FROM("a@pct.example"), "x@other.test", NULL,
 			     NULL };
 
@@ -391,6 +393,15 @@ t7_pct_by_the_tree_walk_where_it_is_wanted(void **state)
 		judge(&mail);
 		assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
 	}
+	percentile = 99;
+	settings = (struct eval_settings){ .psl = NULL,
+					   .does_honour_pct = true,
+					   .forces = &force,
+					   .force_count = 1 };
+	judge(&mail);
+	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
+	assert_ptr_equal(verdict.author[0].force, &force);
+	assert_false(verdict.author[0].effective.is_sampled_out);
 	percentile = 0;
 	settings = (struct eval_settings){ .psl = NULL };
 	domain_list_free(unsampled);
