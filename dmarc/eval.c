@@ -537,6 +537,7 @@ find_override(const struct run *run, const struct eval_author *author,
 		.dkim = verdict->dkim,
 		.dkim_count = verdict->dkim_count,
 		.is_list = verdict->has_list_id || verdict->has_list_post,
+		.disposition = author->disposition,
 	};
 
 	return override_find(settings->overrides, settings->override_count,
@@ -565,8 +566,7 @@ rule_on(const struct run *run, const struct eval_author *author,
 		ruling->rule = "local override";
 		return true;
 	case OVERRIDE_UNKNOWN:
-		if (rule->disposition != author->disposition)
-			ruling->open_override = rule;
+		ruling->open_override = rule;
 		break;
 	case OVERRIDE_NONE:
 		break;

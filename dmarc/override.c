@@ -88,15 +88,28 @@ override_find(const struct override_rule *rules, size_t count,
 	      const struct override_facts *facts, struct answers *answers,
 	      const struct override_rule **rule)
 {
+	unsigned open = 0; /* bits: what rules say that may hold */
+
+	*rule = NULL;
 	for (size_t i = 0; i < count; i++) {
 		enum override_status status = holds(&rules[i], facts, answers);
+		unsigned bit = 1u << rules[i].disposition;
 
-		*rule = &rules[i];
-		if (status != OVERRIDE_NONE)
-			return status;
+		if (status == OVERRIDE_PENDING)
+			return OVERRIDE_PENDING;
+		if (status == OVERRIDE_NONE)
+			continue;
+		if (status == OVERRIDE_FOUND && (open & ~bit) == 0) {
+			*rule = &rules[i];
+			return OVERRIDE_FOUND;
+		}
+		if (*rule == NULL && rules[i].disposition != facts->disposition)
+			*rule = &rules[i];
+		if (status == OVERRIDE_FOUND)
+			return OVERRIDE_UNKNOWN;
+		open |= bit;
 	}
-	*rule = NULL;
-	return OVERRIDE_NONE;
+	return *rule == NULL ? OVERRIDE_NONE : OVERRIDE_UNKNOWN;
 }
 
 bool

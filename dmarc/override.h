@@ -10,8 +10,8 @@
  *
  * A client's name counts when it is confirmed (dmarc/name.h). Its questions
  * are asked only where a rule wants them. A name that cannot be looked up for
- * now leaves open whether the rule holds; that is said, since the client who
- * owns the zone of the address must gain nothing by breaking it.
+ * now leaves open whether the rule holds; where that matters it is said, since
+ * the client who owns the zone of the address must gain nothing by breaking it.
  *
  * A force rule speaks for author domains that publish less than they should:
  * they are judged as if they published its policy.
@@ -53,12 +53,13 @@ struct override_facts {
 	const struct dkim_signature *dkim;
 	size_t dkim_count;
 	bool is_list;
+	enum disposition disposition; /* what the author's policy asks for */
 };
 
 enum override_status {
 	OVERRIDE_PENDING, /* questions are open */
-	OVERRIDE_NONE,    /* no rule holds */
-	OVERRIDE_UNKNOWN, /* for now: one holds, or not */
+	OVERRIDE_NONE,    /* no rule holds, or none that would change it */
+	OVERRIDE_UNKNOWN, /* for now: what is done depends on it */
 	OVERRIDE_FOUND,
 };
 
@@ -68,8 +69,9 @@ enum override_status {
 void override_ask(const struct override_rule *rules, size_t count,
 		  const struct ip *client, struct answers *answers);
 
-/* The first rule that holds, in *rule. UNKNOWN if that depends on a name that
- * cannot be looked up. */
+/* The first rule that holds, in *rule; it may say what the policy says. UNKNOWN
+ * if a rule before it, that may hold, says otherwise; *rule is then the first
+ * of these that differs from the policy. */
 enum override_status override_find(const struct override_rule *rules,
 				   size_t count,
 				   const struct override_facts *facts,

@@ -202,7 +202,7 @@ t3_a_name_that_cannot_be_looked_up(void **state)
 					       CLIENT_UNCONFIRMED };
 	const struct override_rule rules[] = {
 		{ .clients = FORWARDER },
-		{ .authors = REJECT },
+		{ .authors = REJECT, .disposition = DISPOSITION_QUARANTINE },
 	};
 
 	(void)state;
@@ -217,6 +217,41 @@ t3_a_name_that_cannot_be_looked_up(void **state)
 		assert_ptr_equal(verdict.open_override, &rules[0]);
 		assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
 	}
+	settings = (struct eval_settings){ .overrides = NULL };
+}
+
+/* Where a later rule settles what an open one would, nothing is open: a
+ * forwarder that is listed by its network needs no name. */
+static void
+t3_a_name_that_does_not_matter(void **state)
+{
+	struct ip_network trusted = network("203.0.113.0/24");
+	struct override_rule rules[] = {
+		{ .clients = FORWARDER },
+		{ .networks = &trusted, .network_count = 1 },
+	};
+	struct mail mail = { FROM("a@reject.example"), "x@other.test", NULL,
+			     CLIENT_UNKNOWN };
+
+	(void)state;
+	settings.overrides = rules;
+	settings.override_count = CASES(rules);
+	judge(&mail);
+	assert_ptr_equal(verdict.override, &rules[1]);
+	assert_int_equal(verdict.disposition, DISPOSITION_NONE);
+	assert_null(verdict.open_override);
+	/* the open one says otherwise than the later one, not than the policy
+	 */
+	rules[0].disposition = DISPOSITION_REJECT;
+	judge(&mail);
+	assert_null(verdict.override);
+	assert_ptr_equal(verdict.open_override, &rules[1]);
+	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
+	/* … and with no later one it is open and of no matter */
+	settings.override_count = 1;
+	judge(&mail);
+	assert_null(verdict.open_override);
+	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
 	settings = (struct eval_settings){ .overrides = NULL };
 }
 
@@ -456,6 +491,7 @@ main(void)
 		cmocka_unit_test(t1_each_condition),
 		cmocka_unit_test(t2_the_first_that_holds_counts),
 		cmocka_unit_test(t3_a_name_that_cannot_be_looked_up),
+		cmocka_unit_test(t3_a_name_that_does_not_matter),
 		cmocka_unit_test(t4_what_a_forger_does_not_choose),
 		cmocka_unit_test(t5_force),
 		cmocka_unit_test(t6_an_override_may_undo_a_force),
