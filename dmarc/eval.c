@@ -559,8 +559,6 @@ rule_on(const struct run *run, const struct eval_author *author,
 	case OVERRIDE_PENDING:
 		return false;
 	case OVERRIDE_FOUND:
-		if (rule->disposition == author->disposition)
-			return true;
 		ruling->disposition = rule->disposition;
 		ruling->override = rule;
 		ruling->rule = "local override";
@@ -584,25 +582,27 @@ rule_on(const struct run *run, const struct eval_author *author,
 	return true;
 }
 
-/* Which of several author domains decides: the highest. */
+/* Which of several author domains decides: the highest. What is open is no
+ * reason to wait where another author is rejected for sure; and one that is
+ * overridden is no shield for one that fails under p=none. */
 static unsigned
 rank(const struct eval_author *author, const struct ruling *ruling)
 {
 	switch (ruling->disposition) {
 	case DISPOSITION_REJECT:
-		return 7;
+		return ruling->open_override == NULL ? 10 : 9;
 	case DISPOSITION_QUARANTINE:
-		return 6;
+		return 8;
 	case DISPOSITION_NONE:
 		break;
 	}
 	switch (author->result) {
 	case DMARC_TEMPERROR:
-		return 5;
+		return author->may_defer ? 7 : 6;
 	case DMARC_FAIL:
-		return 4;
+		return ruling->override == NULL ? 5 : 3;
 	case DMARC_PERMERROR:
-		return 3;
+		return 4;
 	case DMARC_NONE:
 		return 2;
 	case DMARC_PASS:

@@ -131,7 +131,7 @@ struct verdict {
 	enum dmarc_outcome outcome;
 	enum disposition policy_disposition;  /* before override, evidence */
 	enum disposition disposition;         /* after them */
-	const struct override_rule *override; /* that changed it, or NULL */
+	const struct override_rule *override; /* that holds, or NULL */
 	struct span override_comment;         /* for reports; may be empty */
 	/* The override that may change it, but cannot be decided for now. */
 	const struct override_rule *open_override;

@@ -93,7 +93,8 @@ def python_new(octets):
         return {text_of(address.domain)
                 for field in message.get_all("From", [])
                 for address in field.addresses} - {""}
-    except (AttributeError, IndexError, TypeError, ValueError):
+    except (AttributeError, IndexError, TypeError, UnboundLocalError,
+            ValueError):
         return set()
 
 

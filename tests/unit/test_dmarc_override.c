@@ -185,11 +185,75 @@ t2_the_first_that_holds_counts(void **state)
 	judge(&mail);
 	assert_int_equal(verdict.disposition, DISPOSITION_QUARANTINE);
 	assert_null(verdict.override);
-	/* an override that changes nothing is none */
+	/* who accepts has said so under p=none as well: see on-fail-none */
 	mail.header = FROM("a@none.example");
 	mail.client = "203.0.113.7";
 	judge(&mail);
+	assert_ptr_equal(verdict.override, &rules[0]);
+	assert_int_equal(verdict.disposition, DISPOSITION_NONE);
+	settings = (struct eval_settings){ .overrides = NULL };
+}
+
+/* What the policy asks for may be what a rule says; not so what reject-mode
+ * makes of it. */
+static void
+t2_a_rule_that_rejects_needs_no_evidence(void **state)
+{
+	const struct override_rule rule = { .authors = REJECT,
+					    .disposition = DISPOSITION_REJECT };
+	struct mail mail = {
+		FROM("a@reject.example") "List-Id: <l.example>\r\n",
+		"x@other.test", NULL, NULL
+	};
+
+	(void)state;
+	settings = (struct eval_settings){ .needs_evidence = true };
+	judge(&mail);
+	assert_int_equal(verdict.disposition, DISPOSITION_QUARANTINE);
 	assert_null(verdict.override);
+	settings.overrides = &rule;
+	settings.override_count = 1;
+	judge(&mail);
+	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
+	assert_ptr_equal(verdict.override, &rule);
+	settings = (struct eval_settings){ .overrides = NULL };
+}
+
+/* Beside an author whose failure is overridden another one is not. */
+static void
+t2_an_override_shields_no_other_author(void **state)
+{
+	const struct override_rule rule = { .authors = REJECT };
+	static const struct {
+		const char *from, *deciding;
+		enum dmarc_result result;
+		bool is_overridden;
+	} cases[] = {
+		{ "From: a@reject.example, b@none.example\r\n", "none.example",
+		  DMARC_FAIL, false },
+		{ "From: a@reject.example, b@bad.example\r\n", "bad.example",
+		  DMARC_PERMERROR, false },
+		{ "From: a@plain.example, b@reject.example\r\n",
+		  "reject.example", DMARC_FAIL, true },
+	};
+
+	(void)state;
+	settings.overrides = &rule;
+	settings.override_count = 1;
+	for (size_t i = 0; i < CASES(cases); i++) {
+		struct mail mail = { cases[i].from, "x@other.test", NULL,
+				     NULL };
+		const struct eval_author *author;
+
+		judge(&mail);
+		author = &verdict.author[verdict.deciding];
+		if (!span_equal(author->domain, span_cstr(cases[i].deciding)) ||
+		    verdict.result != cases[i].result ||
+		    (verdict.override != NULL) != cases[i].is_overridden)
+			fail_msg("%s: %s", cases[i].from,
+				 dmarc_result_name(verdict.result));
+		assert_int_equal(verdict.disposition, DISPOSITION_NONE);
+	}
 	settings = (struct eval_settings){ .overrides = NULL };
 }
 
@@ -248,6 +312,25 @@ t3_a_name_that_does_not_matter(void **state)
 	assert_ptr_equal(verdict.open_override, &rules[1]);
 	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
 	/* … and with no later one it is open and of no matter */
+	settings.override_count = 1;
+	judge(&mail);
+	assert_null(verdict.open_override);
+	assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
+	settings = (struct eval_settings){ .overrides = NULL };
+}
+
+/* Of two author domains one may be overridden, if its client's name were known.
+ * That is no reason to wait where the other is rejected for sure. */
+static void
+t3_an_author_for_whom_nothing_is_open(void **state)
+{
+	const struct override_rule rule = { .clients = FORWARDER,
+					    .authors = REJECT };
+	struct mail mail = { "From: a@reject.example, b@strict.example\r\n",
+			     "x@other.test", NULL, CLIENT_UNKNOWN };
+
+	(void)state;
+	settings.overrides = &rule;
 	settings.override_count = 1;
 	judge(&mail);
 	assert_null(verdict.open_override);
@@ -490,8 +573,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t1_each_condition),
 		cmocka_unit_test(t2_the_first_that_holds_counts),
+		cmocka_unit_test(t2_a_rule_that_rejects_needs_no_evidence),
+		cmocka_unit_test(t2_an_override_shields_no_other_author),
 		cmocka_unit_test(t3_a_name_that_cannot_be_looked_up),
 		cmocka_unit_test(t3_a_name_that_does_not_matter),
+		cmocka_unit_test(t3_an_author_for_whom_nothing_is_open),
 		cmocka_unit_test(t4_what_a_forger_does_not_choose),
 		cmocka_unit_test(t5_force),
 		cmocka_unit_test(t6_an_override_may_undo_a_force),
