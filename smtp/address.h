@@ -94,13 +94,14 @@ struct from {
  * Malformed are: a domain literal, a domain that address_is_domain() refuses
  * (one trailing dot is let through), control characters, bad UTF-8, a bare CR
  * or LF, a fold that leaves a blank line, a line over 998 octets, an unbalanced
- * quote or comment, nesting over 16, '<' or '>' in a comment, text behind '>',
+ * quote or comment, nesting over 16, '<' or '>' in a comment, '@' or anything
+ * but white space behind an inner or quoted ')' in a comment, text behind '>',
  * a missing '@' or domain, white space inside a domain or local part, a comment
  * inside an addr-spec or between '<' and '>', and, inside an addr-spec, an
  * encoded word, or '@', '<' or '>' in quotes; and these three in quotes or a
- * comment where any of those is folded, or beside a group: mail programs are
- * known to read these in different ways (tests/e2e/test_65_readers.py asks
- * some).
+ * comment where any of those is folded, or beside a group; and '@' in a comment
+ * beside an empty list element: mail programs are known to read these in
+ * different ways (tests/e2e/test_65_readers.py asks some).
  */
 enum from_status from_parse(struct span body, struct from *from);
 

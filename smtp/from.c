@@ -23,10 +23,12 @@ struct reader {
 	struct from *from;
 	bool is_in_group;
 	size_t groups;
-	bool has_too_many;    /* distinct domains */
-	bool has_comment;     /* where white space was skipped last */
-	bool has_hidden_mark; /* '@', '<' or '>' in quotes or a comment */
-	bool has_hidden_fold; /* … and a line end */
+	bool has_too_many;       /* distinct domains */
+	bool has_comment;        /* where white space was skipped last */
+	bool has_hidden_mark;    /* '@', '<' or '>' in quotes or a comment */
+	bool has_hidden_fold;    /* … and a line end */
+	bool has_marked_comment; /* '@' in a comment */
+	bool has_gap;            /* no address between two commas */
 };
 
 static uint8_t
@@ -67,11 +69,21 @@ quotable_take(struct reader *reader, uint8_t *c, bool *is_quoted)
 	return true;
 }
 
+static bool
+octet_is_white(uint8_t c)
+{
+	return octet_is_wsp(c) || c == '\r' || c == '\n';
+}
+
 /* A comment, and those inside it. False if it does not end, is nested too
- * deeply, or looks like an angle-addr. */
+ * deeply, looks like an angle-addr, or is not the same to a reader for whom it
+ * ends with its first ')' (postal-mime): it then holds an address behind that,
+ * or text that would be of the domain before the comment. */
 static bool
 comment_skip(struct reader *reader)
 {
+	bool is_behind = false; /* … the first ')' */
+	bool is_right_behind = false;
 	size_t depth = 0;
 	bool is_quoted;
 	uint8_t c;
@@ -79,20 +91,20 @@ comment_skip(struct reader *reader)
 	do {
 		if (!quotable_take(reader, &c, &is_quoted))
 			return false;
-		if (c == '<' || c == '>')
+		if (c == '<' || c == '>' || (c == '@' && is_behind))
 			return false;
+		if (is_right_behind && !octet_is_white(c) &&
+		    (c != ')' || is_quoted))
+			return false;
+		reader->has_marked_comment |= c == '@';
+		is_right_behind = c == ')';
+		is_behind |= is_right_behind;
 		if (c == '(' && !is_quoted && ++depth > COMMENT_DEPTH_MAX)
 			return false;
 		if (c == ')' && !is_quoted)
 			depth--;
 	} while (depth > 0);
 	return true;
-}
-
-static bool
-octet_is_white(uint8_t c)
-{
-	return octet_is_wsp(c) || c == '\r' || c == '\n';
 }
 
 /* RFC 5322 3.2.2 CFWS, or nothing. */
@@ -295,6 +307,8 @@ address_list_read(struct reader *reader)
 	for (;;) {
 		if (!cfws_skip(reader))
 			return false;
+		if (may_begin && (peek(reader) == ',' || reader->rest.n == 0))
+			reader->has_gap = true;
 		if (reader->rest.n == 0)
 			return !reader->is_in_group;
 		if (take(reader, ',')) {
@@ -343,11 +357,13 @@ lines_are_clean(struct span body)
  * But quotes and comments end with their line for Python's email package; from
  * there on it reads text as addresses and addresses as text. And what is in a
  * group's name is an address for Perl's Mail::Address, what is in a comment
- * behind a group for postal-mime.
+ * behind a group, or with nothing else between two commas, for postal-mime.
  */
 static bool
 is_hidden_text_safe(const struct reader *reader)
 {
+	if (reader->has_marked_comment && reader->has_gap)
+		return false;
 	return !reader->has_hidden_mark ||
 	       (!reader->has_hidden_fold && reader->groups == 0);
 }
