@@ -92,6 +92,17 @@ policy_effective(const struct discovery *discovery, enum policy_author author,
 	}
 }
 
+/* FNV-1a */
+unsigned
+policy_percentile(struct span id)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < id.n; i++)
+		hash = (hash ^ id.p[i]) * 16777619u;
+	return hash % 100;
+}
+
 void
 policy_sample(const struct discovery *discovery, unsigned percentile,
 	      struct policy_effective *effective)

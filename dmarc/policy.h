@@ -41,9 +41,13 @@ void policy_effective(const struct discovery *discovery,
 		      enum policy_author author,
 		      struct policy_effective *effective);
 
-/* RFC 7489 6.6.4: of messages under pct=n, those whose percentile (0 … 99, the
- * caller's choice by chance or by hash) is n or more get one step less. After
- * policy_effective(), where pct= is to be honoured: RFC 9989 has none. */
+/* Of 100 messages each has a place, 0 … 99: by its id, and so the same one
+ * whenever it is asked. */
+unsigned policy_percentile(struct span id);
+
+/* RFC 7489 6.6.4: of messages under pct=n, those whose percentile is n or more
+ * get one step less. After policy_effective(), where pct= is to be honoured:
+ * RFC 9989 has none. */
 void policy_sample(const struct discovery *discovery, unsigned percentile,
 		   struct policy_effective *effective);
 

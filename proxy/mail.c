@@ -132,18 +132,6 @@ used_extensions(const struct command *command, unsigned offered)
 	return used & offered;
 }
 
-/* Of 100 messages each has a place, and the same one whenever it is asked:
- * pct=, where it is honoured, takes those below it. FNV-1a. */
-static unsigned
-percentile_of(struct span id)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < id.n; i++)
-		hash = (hash ^ id.p[i]) * 16777619u;
-	return hash % 100;
-}
-
 static uint64_t
 wall_s(const struct mail *mail)
 {
@@ -182,7 +170,7 @@ mail_begin(struct mail *mail, const struct command *command, unsigned offered,
 			.engine = mail->host->conf->spf_engine,
 		},
 		.is_authenticated = is_authenticated,
-		.percentile = percentile_of(buf_span(&mail->id)),
+		.percentile = policy_percentile(buf_span(&mail->id)),
 	};
 	mail->is_open = true;
 	return !mail->arena.has_overflowed && !mail->id.has_overflowed;

@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PSL_DEFAULT "/usr/share/publicsuffix/public_suffix_list.dat"
 #define OUTPUT_MAX ((size_t)64 << 20)
-#define ID SPAN_LIT("eval")
+#define ID_DEFAULT "eval"
 
 /* Beside the dispositions 0, 1 and 2. */
 #define STATUS_TEMPERROR 3
@@ -33,6 +32,7 @@ struct job {
 	struct buf octets; /* of the message */
 	struct arena arena;
 	struct span mail_from; /* without <> */
+	struct span id;
 	struct judge judge;
 };
 
@@ -211,7 +211,10 @@ static int
 read_client(struct job *job)
 {
 	const char *ip = option(job, EVAL_IP);
+	const char *id = option(job, EVAL_ID);
 
+	job->id = span_cstr(id == NULL ? ID_DEFAULT : id);
+	job->judge.percentile = id == NULL ? 0 : policy_percentile(job->id);
 	job->judge.spf.helo = span_cstr(option(job, EVAL_HELO));
 	job->judge.spf.gate = job->conf->hostname;
 	if (ip != NULL && !ip_parse(span_cstr(ip), &job->judge.spf.client))
@@ -251,7 +254,7 @@ read_all(struct job *job)
 /* The reply that the gate itself would give; nothing if it would relay. */
 static void
 make_reply(const struct judge *judge, const struct decision *decision,
-	   struct buf *reply)
+	   struct span id, struct buf *reply)
 {
 	struct buf text;
 
@@ -259,7 +262,7 @@ make_reply(const struct judge *judge, const struct decision *decision,
 	    decision->action != ACTION_DEFER)
 		return;
 	buf_init(&text, 4096);
-	decision_text(decision, &judge->verdict, ID, &text);
+	decision_text(decision, &judge->verdict, id, &text);
 	reply_format(reply, decision->code, decision->enhanced,
 		     buf_span(&text));
 	buf_fini(&text);
@@ -273,7 +276,7 @@ print_json(const struct job *job, const struct decision *decision,
 	struct buf reply;
 	struct spool_record record = {
 		.time_us = judge->now_s * 1000000,
-		.id = ID,
+		.id = job->id,
 		.gate = job->conf->hostname,
 		.client = judge->spf.client,
 		.helo = judge->spf.helo,
@@ -296,7 +299,7 @@ print_json(const struct job *job, const struct decision *decision,
 	if (decision->otherwise != decision->action)
 		record.otherwise = conf_action_name(decision->otherwise);
 	buf_init(&reply, 4096);
-	make_reply(judge, decision, &reply);
+	make_reply(judge, decision, job->id, &reply);
 	record.reply = buf_span(&reply);
 	if (record.reply.n >= 2)
 		record.reply.n -= 2; /* its CR LF */

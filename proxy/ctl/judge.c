@@ -177,6 +177,7 @@ prepare(struct judge *judge)
 		.stage = EVAL_END,
 		.settings = judge->rules,
 		.spf = judge->spf,
+		.percentile = judge->percentile,
 		.message = &judge->message,
 		.dkim = dkim_check_new(judge->engine, &judge->arena,
 				       judge->now_s),

@@ -20,6 +20,7 @@ struct judge {
 	struct span octets; /* of the message, lines in CR LF */
 	struct spf_facts spf;
 	uint64_t now_s;
+	unsigned percentile; /* under pct=; see policy_percentile() */
 	/* Given back. */
 	struct arena arena;
 	struct answers answers;

@@ -412,6 +412,25 @@ t5_pct(void **state)
 	}
 }
 
+/* Whoever asks for n of 100 gets about that many, and always the same. */
+static void
+t5_places_are_even_and_stay(void **state)
+{
+	unsigned count[100] = { 0 };
+	char id[40];
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++) {
+		snprintf(id, sizeof(id), "69%04x-%x.%u", i / 7, i % 7 * 4099,
+			 1 + i % 3);
+		count[policy_percentile(span_cstr(id))]++;
+	}
+	for (unsigned i = 0; i < 100; i++)
+		if (count[i] < 850 || count[i] > 1150)
+			fail_msg("place %u: %u of 100000", i, count[i]);
+	assert_int_equal(policy_percentile(SPAN_LIT("a")), 0xe40c292cu % 100);
+}
+
 static void
 t6_dispositions_have_names(void **state)
 {
@@ -433,6 +452,7 @@ main(void)
 		TEST(t3_what_was_published_is_kept_beside_what_applies),
 		TEST(t4_a_bad_policy_is_told_from_none),
 		TEST(t5_pct),
+		TEST(t5_places_are_even_and_stay),
 		TEST(t6_dispositions_have_names),
 	};
 
