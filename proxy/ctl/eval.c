@@ -308,12 +308,19 @@ print_json(const struct job *job, const struct decision *decision,
 	return has_fitted;
 }
 
+/* A From field that cannot be read without doubt is none to let through. */
 static int
-status_of(const struct verdict *verdict)
+status_of(const struct conf *conf, const struct verdict *verdict)
 {
-	if (verdict->disposition == DISPOSITION_REJECT)
+	enum conf_action bad_from = verdict->from_fault == FROM_FAULT_NONE
+					    ? ACTION_RELAY
+					    : conf->bad_from;
+
+	if (verdict->disposition == DISPOSITION_REJECT ||
+	    bad_from == ACTION_REJECT)
 		return 2;
-	if (verdict->disposition == DISPOSITION_QUARANTINE)
+	if (verdict->disposition == DISPOSITION_QUARANTINE ||
+	    bad_from != ACTION_RELAY)
 		return 1;
 	if (verdict->result == DMARC_TEMPERROR)
 		return STATUS_TEMPERROR;
@@ -337,7 +344,8 @@ print_verdict(const struct job *job)
 		explain(&job->judge, &decision, &out);
 	status = ctl_print(&out);
 	buf_fini(&out);
-	return status == EX_OK ? status_of(&job->judge.verdict) : status;
+	return status == EX_OK ? status_of(job->conf, &job->judge.verdict)
+			       : status;
 }
 
 /* Which limit it is over; the gate refuses it all the same. */

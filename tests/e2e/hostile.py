@@ -98,7 +98,7 @@ def large_headers():
             key_record(f"d{i}.example") for i in range(6)), 2, WIDE)
     several = (b"From: " + b",\r\n ".join(
         b"u%d <u@d%d.example>" % (i, i) for i in range(40000)) + b"\r\n\r\n")
-    yield Case("a From of 1 MB", several, "names too many domains", "", 0, WIDE)
+    yield Case("a From of 1 MB", several, "names too many domains", "", 2, WIDE)
 
 
 def fan_out(domain, depth):
