@@ -2,6 +2,7 @@
 #include "proxy/ctl/explain_change.h"
 
 #include "proxy/ctl/say.h"
+#include "proxy/ctl/trial.h"
 
 #define NAMED_MAX 3 /* of several things of a kind, so many are named */
 
@@ -71,6 +72,8 @@ say_aligned_domains(const struct change *change, bool is_strict)
 	}
 	say_text(change->out, organizational);
 	say(change->out, " or a name below it");
+	if (change->author->discovered == DISCOVERY_FOUND)
+		say(change->out, " that is no organizational domain itself");
 }
 
 /* --- it would pass: DKIM ------------------------------------------------ */
@@ -184,13 +187,13 @@ mend_spf(const struct change *change)
 		   spf->reason == NULL ? "" : spf->reason);
 }
 
-/* --- it fails, and something else is done ------------------------------- */
+/* --- something else is done ---------------------------------------------- */
 
 /* "rejected", for what is done about a message. */
 static const char *
-done_by(enum disposition disposition)
+done_by(const struct change *change, const struct verdict *verdict)
 {
-	switch (disposition) {
+	switch (verdict->disposition) {
 	case DISPOSITION_REJECT:
 		return "rejected";
 	case DISPOSITION_QUARANTINE:
@@ -198,16 +201,17 @@ done_by(enum disposition disposition)
 	case DISPOSITION_NONE:
 		break;
 	}
-	return "let through";
+	if (verdict->result != DMARC_FAIL || verdict->override != NULL)
+		return "let through";
+	return change->judge->conf->on_fail_none == ACTION_RELAY
+		       ? "let through as failed"
+		       : "treated as on-fail-none says";
 }
 
-static enum disposition
-disposition_of(enum policy policy)
+static bool
+is_other(const struct change *change, const struct trial *trial)
 {
-	if (policy == POLICY_REJECT)
-		return DISPOSITION_REJECT;
-	return policy == POLICY_QUARANTINE ? DISPOSITION_QUARANTINE
-					   : DISPOSITION_NONE;
+	return trial->verdict.disposition != change->verdict->disposition;
 }
 
 static void
@@ -217,91 +221,200 @@ say_owner(const struct change *change)
 	say_text(change->out, change->author->discovery.domain);
 }
 
-/* What lowers a policy that is published: RFC 9989 4.7, A.6. */
-static void
-lower_policy(const struct change *change)
-{
-	const struct policy_effective *effective = &change->author->effective;
+/* Tags that might stand in the record, and what would be done then. */
+#define TAGS 5
 
-	begin_line(change, "It would be let through, as failed, with ");
-	buf_printf(change->out, "%s=none", effective->tag);
-	if (effective->applied == POLICY_QUARANTINE)
-		say(change->out, " or t=y");
-	say_owner(change);
-	end_line(change, ".");
-	if (effective->applied != POLICY_REJECT)
-		return;
-	begin_line(change, "It would be quarantined with ");
-	buf_printf(change->out, "%s=quarantine or t=y", effective->tag);
-	say_owner(change);
-	end_line(change, ".");
-}
-
-/* What has lowered it. */
-static void
-raise_policy(const struct change *change, const char *without)
-{
-	begin_line(change, "Without ");
-	say(change->out, without);
-	say_owner(change);
-	buf_printf(
-		change->out, " it would be %s.\n",
-		done_by(disposition_of(change->author->effective.published)));
-}
+struct tags {
+	struct span text[TAGS];
+	struct trial trial[TAGS];
+	bool is_known[TAGS];
+};
 
 static void
-change_policy(const struct change *change)
+try_tags(const struct change *change, struct tags *tags)
 {
-	const struct policy_effective *effective = &change->author->effective;
+	static const char *const formats[TAGS] = { "=none", "=quarantine",
+						   "=reject", "t=y", "t=n" };
+	const struct eval_author *author = change->author;
+	struct buf buf;
 
-	if (change->author->force != NULL) {
-		begin_line(change, "Without the force rule ");
-		say_text(change->out, change->author->force->name);
-		end_line(change, ", what the author domain publishes would "
-				 "decide.");
-	} else if (effective->is_sampled_out) {
-		line(change, "In the sample of pct=, or where pct= is not "
-			     "honoured, the policy would apply as published.");
-	} else if (effective->applied != effective->published) {
-		raise_policy(change, "t=y");
-	} else if (effective->applied == POLICY_REJECT ||
-		   effective->applied == POLICY_QUARANTINE) {
-		lower_policy(change);
-	} else {
-		begin_line(change, "It would be rejected with ");
-		buf_printf(change->out, "%s=reject", effective->tag);
-		say_owner(change);
-		end_line(change, effective->has_bad_policy
-					 ? "; what it says is no policy."
-					 : ".");
+	for (size_t i = 0; i < TAGS; i++) {
+		struct trial *trial = &tags->trial[i];
+
+		buf_init(&buf, 32);
+		trial_init(trial, change->judge);
+		if (formats[i][0] == '=')
+			buf_append(&buf, span_cstr(author->effective.tag));
+		buf_append(&buf, span_cstr(formats[i]));
+		tags->text[i] = arena_copy(trial->arena, buf_span(&buf));
+		trial->tags = tags->text[i];
+		trial->owner = author->discovery.domain;
+		tags->is_known[i] = trial_run(trial, change->judge) &&
+				    is_other(change, trial);
+		buf_fini(&buf);
 	}
+}
+
+/* All tags that come to the same. */
+static void
+say_tags(const struct change *change, const struct tags *tags,
+	 enum disposition disposition)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < TAGS; i++) {
+		const struct verdict *verdict = &tags->trial[i].verdict;
+
+		if (!tags->is_known[i] || verdict->disposition != disposition)
+			continue;
+		if (count++ == 0) {
+			begin_line(change, "It would be ");
+			say(change->out, done_by(change, verdict));
+			say(change->out, " with ");
+		} else {
+			say(change->out, " or ");
+		}
+		say_text(change->out, tags->text[i]);
+	}
+	if (count == 0)
+		return;
+	say_owner(change);
+	end_line(change, ".");
+}
+
+/* What the domain might publish: RFC 9989 4.7, A.6. */
+static void
+change_record(const struct change *change)
+{
+	struct tags tags;
+
+	if (change->author->discovered != DISCOVERY_FOUND ||
+	    change->author->effective.tag == NULL)
+		return;
+	try_tags(change, &tags);
+	say_tags(change, &tags, DISPOSITION_NONE);
+	say_tags(change, &tags, DISPOSITION_QUARANTINE);
+	say_tags(change, &tags, DISPOSITION_REJECT);
+}
+
+/* Its place under pct=, where that is honoured. */
+static void
+change_sample(const struct change *change)
+{
+	bool is_out = change->author->effective.is_sampled_out;
+	struct trial trial;
+
+	trial_init(&trial, change->judge);
+	trial.facts.percentile = is_out ? 0 : 99;
+	if (!trial_run(&trial, change->judge) || !is_other(change, &trial))
+		return;
+	begin_line(change, is_out ? "In" : "Outside of");
+	buf_printf(change->out, " the sample of pct=%u it would be %s.\n",
+		   change->author->discovery.record.pct,
+		   done_by(change, &trial.verdict));
+}
+
+static void
+drop_override(const struct change *change)
+{
+	const struct override_rule *rule = change->verdict->override;
+	const char *now = done_by(change, change->verdict);
+	struct trial trial;
+
+	trial_init(&trial, change->judge);
+	trial_drop_override(&trial, rule);
+	if (!trial_run(&trial, change->judge))
+		return;
+	begin_line(change, "Without the override ");
+	say_text(change->out, rule->name);
+	buf_printf(change->out, " it would be %s%s.\n",
+		   done_by(change, &trial.verdict),
+		   now == done_by(change, &trial.verdict) ? " as well" : "");
+}
+
+static void
+drop_force(const struct change *change)
+{
+	const struct force_rule *rule = change->author->force;
+	struct trial trial;
+
+	trial_init(&trial, change->judge);
+	trial_drop_force(&trial, rule);
+	if (!trial_run(&trial, change->judge))
+		return;
+	begin_line(change, "Without the force rule ");
+	say_text(change->out, rule->name);
+	buf_printf(change->out, " it would be %s.\n",
+		   trial.verdict.result == DMARC_NONE
+			   ? "let through, and not judged"
+			   : done_by(change, &trial.verdict));
+}
+
+/* RFC 9989 8 */
+static void
+change_evidence(const struct change *change)
+{
+	struct trial trial;
+
+	if (!change->judge->rules->needs_evidence)
+		return;
+	trial_init(&trial, change->judge);
+	trial.settings.needs_evidence = false;
+	if (trial_run(&trial, change->judge) && is_other(change, &trial))
+		line(change, "It would be rejected with reject-mode = policy, "
+			     "or were there more evidence than DMARC's (RFC "
+			     "9989 8).");
 }
 
 /* What this gate's administrator has said, or might. */
 static void
 change_rules(const struct change *change)
 {
-	const struct verdict *verdict = change->verdict;
-
-	if (verdict->override != NULL) {
-		begin_line(change, "Without the override ");
-		say_text(change->out, verdict->override->name);
-		buf_printf(change->out, " it would be %s.\n",
-			   done_by(verdict->policy_disposition));
+	if (change->verdict->override != NULL)
+		drop_override(change);
+	if (change->author->force != NULL)
+		drop_force(change);
+	change_record(change);
+	change_sample(change);
+	change_evidence(change);
+	if (change->verdict->disposition == DISPOSITION_NONE)
 		return;
-	}
-	change_policy(change);
-	if (verdict->policy_disposition != verdict->disposition)
-		line(change, "It would be rejected with reject-mode = policy, "
-			     "or were there more evidence than DMARC's (RFC "
-			     "9989 8).");
-	if (verdict->disposition != DISPOSITION_NONE)
-		line(change, "An override for this client, or another that "
-			     "holds for it, would set the policy aside (see "
-			     "proxy.conf(5)).");
+	line(change,
+	     change->judge->spf.client.family == IP_NONE
+		     ? "An override that holds for it would set the policy "
+		       "aside (see proxy.conf(5))."
+		     : "An override for this client, or another that holds for "
+		       "it, would set the policy aside (see proxy.conf(5)).");
 }
 
 /* --- it passes, or is undecided ----------------------------------------- */
+
+/* The only signature, or SPF, taken away. What evidence that is, where some is
+ * needed, depends on how it fails. */
+static bool
+try_without(const struct change *change, bool has_dkim, struct trial *trial)
+{
+	static const struct message none = { .state = MESSAGE_BODY };
+	const struct judge *judge = change->judge;
+	bool is_known;
+
+	trial_init(trial, judge);
+	if (judge->rules->needs_evidence)
+		return false;
+	if (!has_dkim) {
+		trial_drop_spf(trial);
+		return trial_run(trial, judge);
+	}
+	if (change->verdict->dkim_count > 1)
+		return false;
+	trial->facts.dkim =
+		dkim_check_new(judge->engine, trial->arena, judge->now_s);
+	is_known = trial->facts.dkim != NULL &&
+		   dkim_check_header(trial->facts.dkim, &none) &&
+		   trial_run(trial, judge);
+	dkim_check_free(trial->facts.dkim);
+	return is_known;
+}
 
 static void
 change_pass(const struct change *change)
@@ -309,20 +422,23 @@ change_pass(const struct change *change)
 	const struct eval_author *author = change->author;
 	bool has_dkim = author->dkim_aligned != 0;
 	bool is_one = (author->dkim_aligned & (author->dkim_aligned - 1)) == 0;
+	struct trial trial;
 
 	if (has_dkim && (author->is_spf_aligned || !is_one)) {
 		line(change, "It rests on more than one identifier that is "
 			     "aligned; no change of one alone would fail it.");
 		return;
 	}
-	if (!eval_has_policy(author))
-		return;
 	begin_line(change, "It rests on ");
 	say(change->out, has_dkim ? "one DKIM signature" : "SPF");
-	buf_printf(change->out,
-		   " alone; without it, it would fail, and be "
-		   "%s by the policy",
-		   done_by(disposition_of(author->effective.applied)));
+	say(change->out, " alone; without it, it would ");
+	if (!try_without(change, has_dkim, &trial))
+		say(change->out, "not pass");
+	else if (trial.verdict.result == DMARC_FAIL)
+		buf_printf(change->out, "fail, and be %s",
+			   done_by(change, &trial.verdict));
+	else
+		say(change->out, "be undecided");
 	if (!has_dkim)
 		say(change->out, " (as when somebody forwards it)");
 	end_line(change, ".");
@@ -331,7 +447,8 @@ change_pass(const struct change *change)
 static void
 change_none(const struct change *change)
 {
-	begin_line(change, "It would be judged with a DMARC record at _dmarc.");
+	begin_line(change,
+		   "It would be judged with one DMARC record at _dmarc.");
 	say_text(change->out, change->author->domain);
 	say(change->out, ", or with a force rule for ");
 	say_text(change->out, change->author->domain);
@@ -398,12 +515,11 @@ change_author(const struct change *change)
 	}
 }
 
-/* What stands before all that: nothing passes with such a From field. */
+/* What stands before all that: nothing passes with such a From field, and with
+ * another it is from somebody else. */
 static void
 change_from(const struct change *change)
 {
-	if (change->verdict->from_fault == FROM_FAULT_NONE)
-		return;
 	begin_line(change, "First, one From field that names one author "
 			   "without doubt is needed (");
 	say(change->out, from_fault_text(change->verdict->from_fault));
@@ -446,9 +562,11 @@ explain_change(const struct judge *judge, const struct decision *decision,
 
 	change.answers.max = change.answers.count;
 	say(out, "\nWhat would have changed it\n");
-	change_from(&change);
-	change_several(&change);
-	if (verdict->authors > 0)
+	if (verdict->from_fault != FROM_FAULT_NONE) {
+		change_from(&change);
+	} else {
+		change_several(&change);
 		change_author(&change);
+	}
 	change_mode(&change, decision);
 }

@@ -67,6 +67,7 @@ def changes(text):
     return [line[4:] for line in lines]
 
 
+OWN = " that is no organizational domain itself"
 OVERRIDE = ("An override for this client, or another that holds for it, would "
             "set the policy aside (see proxy.conf(5)).")
 
@@ -123,10 +124,10 @@ def test_a_forged_message(home):
                    sender="bounce@forum.example")
     assert changes(text) == [
         "It would pass with a DKIM signature that verifies, of d=bank.example "
-        "or a name below it.",
+        f"or a name below it{OWN}.",
         "It would pass with SPF pass for an envelope sender of bank.example or "
-        "a name below it.",
-        "It would be let through, as failed, with p=none in the record of "
+        f"a name below it{OWN}.",
+        "It would be let through as failed with p=none in the record of "
         "bank.example.",
         "It would be quarantined with p=quarantine or t=y in the record of "
         "bank.example.", OVERRIDE]
@@ -136,8 +137,10 @@ def test_a_forged_message(home):
     assert changes(text)[1:] == [
         "It would pass if SPF passed for bank.example (it is fail: matched "
         "-all).",
-        "It would be let through, as failed, with sp=none or t=y in the record "
-        "of bank.example.", OVERRIDE]
+        "It would be let through as failed with sp=none or t=y in the record "
+        "of bank.example.",
+        "It would be rejected with sp=reject in the record of bank.example.",
+        OVERRIDE]
 
 
 @pytest.mark.parametrize("said, author, before, after, changed", [
@@ -146,7 +149,7 @@ def test_a_forged_message(home):
     ("SPF pass for an envelope sender of bank.example or a name below",
      "news.bank.example", 1, 0,
      {"client": CLIENT, "sender": "alice@bank.example"}),
-    ("let through, as failed, with p=none in", "bank.example", 2, 0,
+    ("let through as failed with p=none in", "bank.example", 2, 0,
      {"zone": ZONE.replace("p=reject; sp", "p=none; sp")}),
     ("quarantined with p=quarantine or t=y in", "bank.example", 2, 1,
      {"zone": ZONE.replace("p=reject; sp", "p=quarantine; sp")}),
@@ -154,7 +157,7 @@ def test_a_forged_message(home):
      {"zone": ZONE.replace("p=reject; sp", "t=y; p=reject; sp")}),
     ("with sp=none or t=y in the record of bank.example", "news.bank.example",
      1, 0, {"zone": ZONE.replace("sp=quarantine", "sp=quarantine; t=y")}),
-    ("Without t=y in the record of test.example it would be rejected",
+    ("would be rejected with t=n in the record of test.example",
      "test.example", 1, 2, {"zone": ZONE.replace("; t=y", "")}),
     ("rejected with p=reject in the record of none.example", "none.example",
      0, 2, {"zone": ZONE.replace("p=none", "p=reject")}),
@@ -163,7 +166,7 @@ def test_a_forged_message(home):
      {"zone": ZONE.replace("reject-all", "reject-all; rua=mailto:a@b.example")}),
     ("An override for this client", "bank.example", 2, 0,
      {"conf": "override o { client = 203.0.113.0/24 action = accept }"}),
-    ("a DMARC record at _dmarc.plain.example", "plain.example", 0, 2,
+    ("one DMARC record at _dmarc.plain.example", "plain.example", 0, 2,
      {"zone": ZONE + txt("_dmarc.plain.example", "v=DMARC1; p=reject")}),
     ("a force rule for plain.example", "plain.example", 0, 2,
      {"conf": 'force f { from = {"plain.example"} policy = reject }'}),
@@ -206,16 +209,20 @@ def test_a_strict_alignment(home):
         "It would pass with a DKIM signature that verifies, of "
         "d=strict.example itself.",
         "It would pass with SPF pass for an envelope sender of strict.example "
-        "or a name below it."]
+        f"or a name below it{OWN}."]
 
 
 def test_a_policy_that_was_lowered(home):
     text = explain(home, "alice@test.example", status=1)
     assert changes(text)[2:] == [
-        "Without t=y in the record of test.example it would be rejected.",
+        "It would be let through as failed with p=none or p=quarantine in the "
+        "record of test.example.",
+        "It would be rejected with t=n in the record of test.example.",
         OVERRIDE]
     text = explain(home, "alice@none.example", status=0)
     assert changes(text)[2:] == [
+        "It would be quarantined with p=quarantine in the record of "
+        "none.example.",
         "It would be rejected with p=reject in the record of none.example."]
     text = explain(home, "alice@bad.example", status=4)
     assert changes(text) == [
@@ -246,8 +253,8 @@ def test_rules_of_this_gate(home):
     text = explain(home, "alice@plain.example", status=2, client=CLIENT,
                    conf=conf)
     assert changes(text)[2:] == [
-        "Without the force rule brands, what the author domain publishes would "
-        "decide.", OVERRIDE]
+        "Without the force rule brands it would be let through, and not "
+        "judged.", OVERRIDE]
     text = explain(home, "alice@bank.example", status=2,
                    conf="dmarc { mode = monitor }")
     assert changes(text)[-1] == "With mode = enforce the gate would reject it."
@@ -260,12 +267,12 @@ def test_rules_of_this_gate(home):
 def test_what_a_pass_rests_on(home):
     text = explain(home, "alice@bank.example", status=0, client=CLIENT)
     assert changes(text) == [
-        "It rests on SPF alone; without it, it would fail, and be rejected by "
-        "the policy (as when somebody forwards it)."]
+        "It rests on SPF alone; without it, it would fail, and be rejected "
+        "(as when somebody forwards it)."]
     text = explain(home, "alice@bank.example", status=0, signer="bank.example")
     assert changes(text) == [
         "It rests on one DKIM signature alone; without it, it would fail, and "
-        "be rejected by the policy."]
+        "be rejected."]
     text = explain(home, "alice@bank.example", status=0, client=CLIENT,
                    signer="bank.example")
     assert changes(text) == [
@@ -276,13 +283,20 @@ def test_what_a_pass_rests_on(home):
 def test_nothing_published_and_nobody_named(home):
     text = explain(home, "alice@plain.example", status=0)
     assert changes(text) == [
-        "It would be judged with a DMARC record at _dmarc.plain.example, or "
+        "It would be judged with one DMARC record at _dmarc.plain.example, or "
         "with a force rule for plain.example."]
-    text = explain(home, "alice@bank.example", status=0,
-                   octets=b"Subject: x\r\n\r\n")
-    assert changes(text) == [
-        "First, one From field that names one author without doubt is needed "
-        "(there is none); nothing passes before."]
+    for octets, fault in ((b"Subject: x\r\n\r\n", "there is none"),
+                          (b"From: a@bank.example\r\nFrom: b@none.example"
+                           b"\r\n\r\n", "there are several")):
+        for word, status in (("reject", 2), ("tag", 1), ("accept", 0)):
+            # what a policy asks for is never made milder
+            if fault == "there are several":
+                status = 2
+            text = explain(home, "alice@none.example", status=status,
+                           octets=octets, conf=f"dmarc {{ bad-from = {word} }}")
+            assert changes(text) == [
+                "First, one From field that names one author without doubt is "
+                f"needed ({fault}); nothing passes before."]
 
 
 def test_the_header_fields_that_the_gate_takes(home):
