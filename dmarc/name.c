@@ -97,13 +97,15 @@ confirm_first(const struct answer *names, const struct wanted *wanted,
 	      struct answers *answers, struct span *name)
 {
 	enum name_status status = NAME_UNAVAILABLE;
+	size_t tried = 0;
 
-	for (size_t i = 0; i < names->records && i < NAME_CANDIDATES; i++) {
+	for (size_t i = 0; i < names->records && tried < NAME_CANDIDATES; i++) {
 		struct span candidate = names->record[i].value;
 		enum name_status found;
 
 		if (!is_wanted(wanted, candidate))
 			continue;
+		tried++;
 		found = confirm(candidate, wanted->ip, answers);
 		if (found == NAME_FOUND && status != NAME_PENDING) {
 			*name = candidate;

@@ -95,6 +95,14 @@ static const struct dns_row more[] = {
 	{ "22.113.0.203.in-addr.arpa", DNS_PTR, NULL, 0 },
 	{ "23.113.0.203.in-addr.arpa", DNS_PTR, "dead.forwarder.test", 0 },
 	{ "dead.forwarder.test", DNS_A, NULL, 0 },
+	/* one that has many; the last is wanted */
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "a.other.test", 0 },
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "b.other.test", 0 },
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "c.other.test", 0 },
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "d.other.test", 0 },
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "e.other.test", 0 },
+	{ "24.113.0.203.in-addr.arpa", DNS_PTR, "mx2.forwarder.test", 0 },
+	{ "mx2.forwarder.test", DNS_A, "203.0.113.24", 0 },
 	{ NULL, 0, NULL, 0 },
 };
 

@@ -6,6 +6,7 @@
 #define FROM(address) "From: " address "\r\n"
 #define CLIENT_NAMED "203.0.113.20"
 #define CLIENT_LIAR "203.0.113.21"
+#define CLIENT_MANY "203.0.113.24"        /* the sixth of its names is wanted */
 #define CLIENT_UNKNOWN "203.0.113.22"     /* its PTR fails for now */
 #define CLIENT_UNCONFIRMED "203.0.113.23" /* the address of its name does */
 
@@ -81,6 +82,10 @@ t1_each_condition(void **state)
 		{ { .clients = FORWARDER },
 		  { FROM("a@reject.example"), "x@other.test", NULL,
 		    CLIENT_NAMED },
+		  true },
+		{ { .clients = FORWARDER },
+		  { FROM("a@reject.example"), "x@other.test", NULL,
+		    CLIENT_MANY },
 		  true },
 		{ { .clients = FORWARDER },
 		  { FROM("a@reject.example"), "x@other.test", NULL,
