@@ -112,18 +112,28 @@ override_find(const struct override_rule *rules, size_t count,
 	return *rule == NULL ? OVERRIDE_NONE : OVERRIDE_UNKNOWN;
 }
 
+/* A network that is all of them is no condition. */
+static bool
+is_somewhere(const struct override_rule *rule)
+{
+	for (size_t i = 0; i < rule->network_count; i++)
+		if (rule->networks[i].prefix == 0)
+			return false;
+	return rule->network_count > 0;
+}
+
 bool
 override_is_proved(const struct override_rule *rule)
 {
-	return rule->network_count > 0 || rule->clients.count > 0 ||
+	return is_somewhere(rule) || rule->clients.count > 0 ||
 	       rule->envelopes.count > 0 || rule->signers.count > 0;
 }
 
 bool
 override_is_empty(const struct override_rule *rule)
 {
-	return !override_is_proved(rule) && rule->authors.count == 0 &&
-	       !rule->is_list;
+	return !override_is_proved(rule) && rule->network_count == 0 &&
+	       rule->authors.count == 0 && !rule->is_list;
 }
 
 const struct force_rule *

@@ -5,8 +5,9 @@
  * An override rule takes effect on a message that fails: the first one whose
  * conditions all hold says what is done instead. What it looks at is proved,
  * but for two: an author domain and the marks of a mailing list are what
- * anybody writes, and a rule that rests on these alone lets the forger in
- * (override_is_proved() is false, and the configuration's check warns).
+ * anybody writes, and a rule that rests on these alone, or on a network of all
+ * addresses, lets the forger in (override_is_proved() is false, and the
+ * configuration's check warns).
  *
  * A client's name counts when it is confirmed (dmarc/name.h). Its questions
  * are asked only where a rule wants them. A name that cannot be looked up for
@@ -78,7 +79,7 @@ enum override_status override_find(const struct override_rule *rules,
 				   struct answers *answers,
 				   const struct override_rule **rule);
 
-/* Some condition of it is one that a forger does not choose. */
+/* Some condition of it is one that a forger does not fulfil at will. */
 bool override_is_proved(const struct override_rule *rule);
 
 /* No condition at all. */

@@ -347,8 +347,13 @@ static void
 t4_what_a_forger_does_not_choose(void **state)
 {
 	struct ip_network trusted = network("203.0.113.0/24");
+	struct ip_network any[] = { network("10.0.0.0/8"), network("::/0") };
 
 	(void)state;
+	assert_false(override_is_proved(&(struct override_rule){
+		.authors = REJECT, .networks = any, .network_count = 2 }));
+	assert_true(override_is_proved(&(struct override_rule){
+		.networks = any, .network_count = 2, .signers = FORWARDER }));
 	assert_false(override_is_proved(
 		&(struct override_rule){ .authors = REJECT, .is_list = true }));
 	assert_true(override_is_proved(&(struct override_rule){
