@@ -3,145 +3,17 @@
  * eval: facts and answers → a verdict, or more questions.
  *
  * Each run starts from nothing, and asks all it might need before it looks
- * at what it has: what is asked late costs a round trip. The name of an
- * author domain is written to the arena once, as the question for its
- * address; later runs find it there.
+ * at what it has: what is asked late costs a round trip. Whose message it is
+ * stands in eval_header.c, what is done about it in eval_ruling.c.
  */
 #include "dmarc/eval.h"
 
 #include "dmarc/domain.h"
 #include "dmarc/eval_arc.h"
+#include "dmarc/eval_header.h"
+#include "dmarc/eval_ruling.h"
 
 #include <assert.h>
-
-#define FROM SPAN_LIT("From")
-
-#define SCRATCH_MAX 16384 /* one run's normalised names */
-
-/* --- the message's header --- */
-
-/* Without white space and folds at either end. */
-static struct span
-trim(struct span s)
-{
-	while (s.n > 0 &&
-	       (octet_is_wsp(s.p[0]) || s.p[0] == '\r' || s.p[0] == '\n'))
-		s = span_after(s, 1);
-	while (s.n > 0 && (octet_is_wsp(s.p[s.n - 1]) || s.p[s.n - 1] == '\r' ||
-			   s.p[s.n - 1] == '\n'))
-		s.n--;
-	return s;
-}
-
-/* The first field of that name; empty if there is none. */
-static struct span
-first_field(const struct message *message, struct span name)
-{
-	size_t i = message_find(message, name, 0);
-
-	return i == message->fields ? SPAN_NONE
-				    : trim(message_field(message, i).body);
-}
-
-static void
-read_signals(const struct message *message, struct verdict *verdict)
-{
-	struct span automatic =
-		first_field(message, SPAN_LIT("Auto-Submitted"));
-
-	verdict->has_list_id = message_count(message, SPAN_LIT("List-Id")) > 0;
-	verdict->has_list_post =
-		message_count(message, SPAN_LIT("List-Post")) > 0;
-	/* RFC 3834 5: "no", with or without parameters or comments */
-	verdict->is_auto_submitted =
-		automatic.n > 0 &&
-		!(span_starts_nocase(automatic, SPAN_LIT("no")) &&
-		  (automatic.n == 2 || !octet_is_alpha(automatic.p[2])));
-	verdict->message_id = first_field(message, SPAN_LIT("Message-ID"));
-}
-
-/* The first fault that is found is the one that is told. */
-static void
-note_fault(struct verdict *verdict, enum from_fault fault)
-{
-	if (verdict->from_fault == FROM_FAULT_NONE)
-		verdict->from_fault = fault;
-}
-
-/* The name as an earlier run has asked for it, or a copy. */
-static struct span
-keep(const struct answers *answers, struct span name)
-{
-	for (size_t i = 0; i < answers->count; i++)
-		if (answers->list[i]->type == DNS_A &&
-		    span_equal(answers->list[i]->name, name))
-			return answers->list[i]->name;
-	return arena_copy(answers->arena, name);
-}
-
-/* One domain of a From field, as written. RFC 9989 5.3.1: in A-labels. */
-static void
-add_author(struct run *run, struct span written, struct arena *scratch)
-{
-	struct verdict *verdict = run->verdict;
-	struct span domain;
-
-	if (!domain_normalise(written, scratch, &domain)) {
-		note_fault(verdict, FROM_FAULT_DOMAIN);
-		return;
-	}
-	for (size_t i = 0; i < verdict->authors; i++)
-		if (span_equal(verdict->author[i].domain, domain))
-			return;
-	if (verdict->authors == FROM_DOMAINS_MAX) {
-		note_fault(verdict, FROM_FAULT_TOO_MANY);
-		return;
-	}
-	verdict->author[verdict->authors++].domain = keep(run->answers, domain);
-}
-
-static void
-read_from_field(struct run *run, struct span body, struct arena *scratch)
-{
-	struct from from = { .domains = 0 };
-
-	switch (from_parse(body, &from)) {
-	case FROM_MALFORMED:
-		note_fault(run->verdict, FROM_FAULT_MALFORMED);
-		return;
-	case FROM_EMPTY:
-		note_fault(run->verdict, FROM_FAULT_EMPTY);
-		return;
-	case FROM_TOO_MANY:
-		note_fault(run->verdict, FROM_FAULT_TOO_MANY);
-		break;
-	case FROM_OK:
-		break;
-	}
-	for (size_t i = 0; i < from.domains && i < FROM_DOMAINS_MAX; i++)
-		add_author(run, from.domain[i], scratch);
-}
-
-/* RFC 9989 4.4, 11.5; standards 1.9 */
-static void
-read_authors(struct run *run)
-{
-	const struct message *message = run->facts->message;
-	size_t fields = message_count(message, FROM);
-	struct arena scratch;
-
-	if (fields == 0)
-		note_fault(run->verdict, FROM_FAULT_MISSING);
-	if (fields > 1)
-		note_fault(run->verdict, FROM_FAULT_REPEATED);
-	arena_init(&scratch, SCRATCH_MAX);
-	for (size_t i = message_find(message, FROM, 0); i < message->fields;
-	     i = message_find(message, FROM, i + 1))
-		read_from_field(run, message_field(message, i).body, &scratch);
-	arena_fini(&scratch);
-	if (message->is_malformed)
-		note_fault(run->verdict, FROM_FAULT_HEADER);
-}
 
 /* --- questions --- */
 
@@ -498,161 +370,6 @@ judge_author(struct run *run, struct eval_author *author)
 	return true;
 }
 
-/* --- the message --- */
-
-/* What is done about one author domain, in the end. */
-struct ruling {
-	enum disposition disposition;
-	const struct override_rule *override;
-	const struct override_rule *open_override;
-	const char *rule;
-};
-
-/* RFC 9989 8: what is known beside the policy. A mailing list, or a signer,
- * may have broken what was there. */
-static bool
-has_evidence(const struct run *run)
-{
-	const struct verdict *verdict = run->verdict;
-
-	return verdict->spf.result == SPF_FAIL && verdict->spf.is_all_fail &&
-	       dkim_check_count(run->facts->dkim) == 0 &&
-	       !verdict->has_list_id && !verdict->has_list_post;
-}
-
-/* What the overrides say of a message that fails; as they stand, it may be
- * that they cannot say for now. */
-static enum override_status
-find_override(const struct run *run, const struct eval_author *author,
-	      const struct override_rule **rule)
-{
-	const struct eval_settings *settings = run->facts->settings;
-	const struct verdict *verdict = run->verdict;
-	const struct override_facts facts = {
-		.client = &run->facts->spf.client,
-		.author = author->domain,
-		.envelope = verdict->spf.result == SPF_PASS
-				    ? verdict->spf.domain
-				    : SPAN_NONE,
-		.dkim = verdict->dkim,
-		.dkim_count = verdict->dkim_count,
-		.is_list = verdict->has_list_id || verdict->has_list_post,
-		.disposition = author->disposition,
-	};
-
-	return override_find(settings->overrides, settings->override_count,
-			     &facts, run->answers, rule);
-}
-
-/* False if an answer is missing. */
-static bool
-rule_on(const struct run *run, const struct eval_author *author,
-	struct ruling *ruling)
-{
-	const struct override_rule *rule;
-
-	*ruling = (struct ruling){ .disposition = author->disposition,
-				   .rule = author->rule };
-	if (author->result != DMARC_FAIL)
-		return true;
-	switch (find_override(run, author, &rule)) {
-	case OVERRIDE_PENDING:
-		return false;
-	case OVERRIDE_FOUND:
-		ruling->disposition = rule->disposition;
-		ruling->override = rule;
-		ruling->rule = "local override";
-		return true;
-	case OVERRIDE_UNKNOWN:
-		ruling->open_override = rule;
-		break;
-	case OVERRIDE_NONE:
-		break;
-	}
-	if (author->is_vouched_for) {
-		ruling->disposition = DISPOSITION_NONE;
-		ruling->override = &eval_arc_override;
-		ruling->rule = "RFC 8617 7.2: a trusted ARC sealer";
-	} else if (run->facts->settings->needs_evidence &&
-		   author->disposition == DISPOSITION_REJECT &&
-		   !has_evidence(run)) {
-		ruling->disposition = DISPOSITION_QUARANTINE;
-		ruling->rule = "RFC 9989 8: reject without other evidence";
-	}
-	return true;
-}
-
-/* Which of several author domains decides: the highest. What is open is no
- * reason to wait where another author is rejected for sure; and one that is
- * overridden is no shield for one that fails under p=none. */
-static unsigned
-rank(const struct eval_author *author, const struct ruling *ruling)
-{
-	switch (ruling->disposition) {
-	case DISPOSITION_REJECT:
-		return ruling->open_override == NULL ? 10 : 9;
-	case DISPOSITION_QUARANTINE:
-		return 8;
-	case DISPOSITION_NONE:
-		break;
-	}
-	switch (author->result) {
-	case DMARC_TEMPERROR:
-		return author->may_defer ? 7 : 6;
-	case DMARC_FAIL:
-		return ruling->override == NULL ? 5 : 3;
-	case DMARC_PERMERROR:
-		return 4;
-	case DMARC_NONE:
-		return 2;
-	case DMARC_PASS:
-		break;
-	}
-	return 1;
-}
-
-/* False if an answer is missing. */
-static bool
-decide(const struct run *run)
-{
-	struct verdict *verdict = run->verdict;
-	const struct eval_author *deciding;
-	struct ruling strictest = { .rule = NULL }, ruling;
-
-	if (verdict->authors == 0) {
-		verdict->rule = "RFC 9989 5.3.1: no author domain";
-		return true;
-	}
-	for (size_t i = 0; i < verdict->authors; i++) {
-		if (!rule_on(run, &verdict->author[i], &ruling))
-			return false;
-		if (i > 0 && rank(&verdict->author[i], &ruling) <=
-				     rank(&verdict->author[verdict->deciding],
-					  &strictest))
-			continue;
-		verdict->deciding = i;
-		strictest = ruling;
-	}
-	deciding = &verdict->author[verdict->deciding];
-	verdict->result = deciding->result;
-	verdict->outcome = deciding->outcome;
-	verdict->may_defer = deciding->may_defer;
-	verdict->policy_disposition = deciding->disposition;
-	verdict->disposition = strictest.disposition;
-	verdict->override = strictest.override;
-	verdict->open_override = strictest.open_override;
-	verdict->override_comment = eval_arc_comment(run, strictest.override);
-	verdict->rule = strictest.rule;
-	if (verdict->result == DMARC_PASS &&
-	    verdict->from_fault != FROM_FAULT_NONE) {
-		verdict->result = DMARC_NONE;
-		verdict->outcome = OUTCOME_NA;
-		verdict->rule = "RFC 9989 4.4: such a From field aligns with "
-				"nothing";
-	}
-	return true;
-}
-
 bool
 eval_run(const struct eval_facts *facts, struct answers *answers,
 	 struct verdict *verdict)
@@ -672,8 +389,7 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 	if (facts->stage == EVAL_ENVELOPE)
 		return false;
 	assert(facts->message != NULL && facts->dkim != NULL);
-	read_signals(facts->message, verdict);
-	read_authors(&run);
+	eval_header_read(&run);
 	is_known = ask_all(&run);
 	if (facts->stage != EVAL_END || !has_spf || !is_known)
 		return false;
@@ -682,7 +398,7 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 	eval_arc_finish(&run);
 	for (size_t i = 0; i < verdict->authors; i++)
 		is_known &= judge_author(&run, &verdict->author[i]);
-	return is_known && decide(&run);
+	return is_known && eval_ruling_decide(&run);
 }
 
 bool

@@ -10,14 +10,7 @@
 #ifndef DMARC_EVAL_ARC_H
 #define DMARC_EVAL_ARC_H
 
-#include "dmarc/eval.h"
-
-/* One run. */
-struct run {
-	const struct eval_facts *facts;
-	struct answers *answers;
-	struct verdict *verdict;
-};
+#include "dmarc/eval_run.h"
 
 enum alignment {
 	ALIGNMENT_NOT,
