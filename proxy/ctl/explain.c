@@ -360,6 +360,15 @@ say_discovery(const struct eval_author *author, struct buf *out)
 	}
 }
 
+/* Of one that passed. It may be open whether it is. */
+static const char *
+not_aligned(const struct eval_author *author)
+{
+	return author->result == DMARC_TEMPERROR
+		       ? "not known to be aligned"
+		       : "not aligned with the author domain";
+}
+
 static void
 say_identifiers(const struct verdict *verdict, const struct eval_author *author,
 		struct buf *out)
@@ -371,17 +380,16 @@ say_identifiers(const struct verdict *verdict, const struct eval_author *author,
 	buf_printf(out, "  SPF %s, alignment is %s: %s\n",
 		   spf_result_name(verdict->spf.result),
 		   record->is_aspf_strict ? "strict" : "relaxed",
-		   author->is_spf_aligned ? "aligned"
-		   : verdict->spf.result == SPF_PASS
-			   ? "not aligned with the author domain"
-			   : "no identifier");
+		   author->is_spf_aligned            ? "aligned"
+		   : verdict->spf.result == SPF_PASS ? not_aligned(author)
+						     : "no identifier");
 	for (size_t i = 0; i < verdict->dkim_count; i++)
 		buf_printf(out, "  Signature %zu %s, alignment is %s: %s\n",
 			   i + 1, dkim_result_name(verdict->dkim[i].result),
 			   record->is_adkim_strict ? "strict" : "relaxed",
 			   (author->dkim_aligned >> i & 1) != 0 ? "aligned"
 			   : verdict->dkim[i].result == DKIM_PASS
-				   ? "not aligned with the author domain"
+				   ? not_aligned(author)
 				   : "no identifier");
 }
 
