@@ -22,8 +22,10 @@ struct crypto_hash {
 struct place {
 	uint64_t used; /* the clock when it last was; 0: never */
 	enum crypto_key_type type;
-	size_t n;
-	uint8_t octets[KEY_OCTETS_MAX]; /* the key's, and its exponent's */
+	/* The key's octets, and its exponent's. Both lengths count: what one
+	 * number ends with, the other may start with. */
+	size_t n, exponent_n;
+	uint8_t octets[KEY_OCTETS_MAX];
 	EVP_PKEY *key;
 	EVP_PKEY_CTX *verifier; /* RSA */
 };
@@ -64,7 +66,6 @@ forget(struct place *place)
 	EVP_PKEY_free(place->key);
 	place->verifier = NULL;
 	place->key = NULL;
-	place->n = 0;
 	place->used = 0;
 }
 
@@ -237,8 +238,8 @@ is_at(const struct place *place, const struct crypto_key *key)
 {
 	size_t n = key->octets.n;
 
-	return place->used > 0 && place->type == key->type &&
-	       place->n == n + key->exponent.n &&
+	return place->used > 0 && place->type == key->type && place->n == n &&
+	       place->exponent_n == key->exponent.n &&
 	       memcmp(place->octets, key->octets.p, n) == 0 &&
 	       (key->exponent.n == 0 ||
 		memcmp(place->octets + n, key->exponent.p, key->exponent.n) ==
@@ -267,7 +268,8 @@ find_key(struct crypto *crypto, const struct crypto_key *key)
 		return NULL;
 	}
 	oldest->type = key->type;
-	oldest->n = key->octets.n + key->exponent.n;
+	oldest->n = key->octets.n;
+	oldest->exponent_n = key->exponent.n;
 	memcpy(oldest->octets, key->octets.p, key->octets.n);
 	if (key->exponent.n > 0)
 		memcpy(oldest->octets + key->octets.n, key->exponent.p,

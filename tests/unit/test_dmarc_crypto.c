@@ -305,6 +305,47 @@ t5_want_of_memory(void **state)
 	}
 }
 
+/* Octets that are the same in a row, and another modulus and exponent: whoever
+ * publishes one key must not get into the place of another. */
+static void
+verify_with_border_moved(const struct signer *signer, size_t by)
+{
+	uint8_t octets[CRYPTO_RSA_OCTETS_MAX + 16], digest[32] = { 5 };
+	size_t n = signer->key.octets.n, all = n + signer->key.exponent.n;
+	const struct span row = span_make(octets, all);
+
+	memcpy(octets, signer->key.octets.p, n);
+	memcpy(octets + n, signer->key.exponent.p, signer->key.exponent.n);
+	assert_int_not_equal(
+		crypto_verify(crypto,
+			      &(struct crypto_key){ CRYPTO_RSA,
+						    span_first(row, n - by),
+						    span_after(row, n - by) },
+			      digest, span_first(row, n - by)),
+		CRYPTO_GOOD);
+}
+
+static void
+t6_a_key_is_its_modulus_and_its_exponent(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		uint8_t digest[CRYPTO_DIGEST_OCTETS] = { 5 };
+		uint8_t signature[CRYPTO_RSA_OCTETS_MAX];
+		struct signer signer;
+		size_t n;
+
+		make_signer(&signer, CRYPTO_RSA, 1024);
+		for (size_t by = 1; by <= 13; by++)
+			verify_with_border_moved(&signer, by);
+		n = sign(&signer, digest, signature);
+		assert_int_equal(crypto_verify(crypto, &signer.key, digest,
+					       span_make(signature, n)),
+				 CRYPTO_GOOD);
+		EVP_PKEY_free(signer.pair);
+	}
+}
+
 int
 main(void)
 {
@@ -314,6 +355,7 @@ main(void)
 		cmocka_unit_test(t3_more_keys_than_places),
 		cmocka_unit_test(t4_keys_that_are_none),
 		cmocka_unit_test(t5_want_of_memory),
+		cmocka_unit_test(t6_a_key_is_its_modulus_and_its_exponent),
 	};
 
 	/* Before it has allocated anything, or it would refuse. */
