@@ -2,6 +2,7 @@
 #include "dmarc/crypto.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
@@ -113,11 +114,14 @@ crypto_hash_begin(struct crypto *crypto)
 		crypto->pool = hash->next;
 	else
 		hash = new_hash();
-	if (hash != NULL)
-		hash->has_failed =
-			EVP_DigestInit_ex2(hash->context, crypto->sha256,
-					   NULL) != 1;
-	return hash;
+	if (hash == NULL)
+		return NULL;
+	hash->has_failed =
+		EVP_DigestInit_ex2(hash->context, crypto->sha256, NULL) != 1;
+	if (!hash->has_failed)
+		return hash;
+	crypto_hash_drop(crypto, hash);
+	return NULL;
 }
 
 void
@@ -289,18 +293,49 @@ is_of_size(const struct crypto_key *key)
 	       key->exponent.n <= KEY_OCTETS_MAX - CRYPTO_RSA_OCTETS_MAX;
 }
 
-/* RFC 8463 3: what is signed is the hash, by PureEdDSA. Without the reset the
- * context would go on with the key that it had before. */
+/* Whether there is memory for one more hash, as ed25519 makes it. */
 static bool
-is_signed_by_ed25519(struct crypto *crypto, struct place *place,
-		     const uint8_t digest[CRYPTO_DIGEST_OCTETS],
-		     struct span signature)
+can_hash(const struct crypto *crypto)
 {
-	return EVP_MD_CTX_reset(crypto->ed25519) == 1 &&
-	       EVP_DigestVerifyInit(crypto->ed25519, NULL, NULL, NULL,
-				    place->key) == 1 &&
-	       EVP_DigestVerify(crypto->ed25519, signature.p, signature.n,
-				digest, CRYPTO_DIGEST_OCTETS) == 1;
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool is_made = context != NULL &&
+		       EVP_DigestInit_ex2(context, crypto->sha256, NULL) == 1;
+
+	EVP_MD_CTX_free(context);
+	return is_made;
+}
+
+/* What OpenSSL says of a signature. To lack memory and not to fit are one to
+ * it: its queue of errors, empty before, tells most of it, and nothing where
+ * ed25519 lacks a hash. */
+static enum crypto_verdict
+verdict_of(const struct crypto *crypto, int result)
+{
+	unsigned long error;
+
+	if (result == 1)
+		return CRYPTO_GOOD;
+	while ((error = ERR_get_error()) != 0)
+		if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+			return CRYPTO_NO_MEMORY;
+	return can_hash(crypto) ? CRYPTO_BAD_SIGNATURE : CRYPTO_NO_MEMORY;
+}
+
+/* RFC 8463 3: what is signed is the hash, by PureEdDSA. Without the reset the
+ * context would go on with the key that it had before. There is a key: all
+ * that can be lacking at the start is memory. */
+static enum crypto_verdict
+verify_ed25519(struct crypto *crypto, struct place *place,
+	       const uint8_t digest[CRYPTO_DIGEST_OCTETS],
+	       struct span signature)
+{
+	if (EVP_MD_CTX_reset(crypto->ed25519) != 1 ||
+	    EVP_DigestVerifyInit(crypto->ed25519, NULL, NULL, NULL,
+				 place->key) != 1)
+		return CRYPTO_NO_MEMORY;
+	return verdict_of(crypto, EVP_DigestVerify(crypto->ed25519, signature.p,
+						   signature.n, digest,
+						   CRYPTO_DIGEST_OCTETS));
 }
 
 enum crypto_verdict
@@ -308,7 +343,6 @@ crypto_verify(struct crypto *crypto, const struct crypto_key *key,
 	      const uint8_t digest[CRYPTO_DIGEST_OCTETS], struct span signature)
 {
 	struct place *place;
-	bool is_good;
 
 	if (!is_of_size(key))
 		return CRYPTO_BAD_KEY;
@@ -317,11 +351,10 @@ crypto_verify(struct crypto *crypto, const struct crypto_key *key,
 		return CRYPTO_NO_MEMORY;
 	if (signature.n == 0)
 		return CRYPTO_BAD_SIGNATURE;
-	is_good =
-		key->type == CRYPTO_ED25519
-			? is_signed_by_ed25519(crypto, place, digest, signature)
-			: EVP_PKEY_verify(place->verifier, signature.p,
-					  signature.n, digest,
-					  CRYPTO_DIGEST_OCTETS) == 1;
-	return is_good ? CRYPTO_GOOD : CRYPTO_BAD_SIGNATURE;
+	ERR_clear_error();
+	if (key->type == CRYPTO_ED25519)
+		return verify_ed25519(crypto, place, digest, signature);
+	return verdict_of(crypto, EVP_PKEY_verify(place->verifier, signature.p,
+						  signature.n, digest,
+						  CRYPTO_DIGEST_OCTETS));
 }
