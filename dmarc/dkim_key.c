@@ -94,21 +94,35 @@ is_rsa_algorithm(struct span algorithm)
 	       (der_next(&rest, DER_NULL, &null) && null.n == 0 && rest.n == 0);
 }
 
-/* SubjectPublicKeyInfo of an RSA key. */
+/* The RSAPublicKey within a SubjectPublicKeyInfo, whose contents are info. */
 static bool
-read_rsa(struct span der, struct crypto_key *rsa)
+unwrap_rsa(struct span info, struct span *key)
 {
-	struct span info, algorithm, string, key, modulus, exponent;
+	struct span algorithm, string;
 
-	if (!der_next(&der, DER_SEQUENCE, &info) ||
-	    !der_next(&info, DER_SEQUENCE, &algorithm) ||
+	if (!der_next(&info, DER_SEQUENCE, &algorithm) ||
 	    !is_rsa_algorithm(algorithm) ||
 	    !der_next(&info, DER_BIT_STRING, &string) || string.n == 0 ||
 	    string.p[0] != 0)
 		return false;
 	string = span_after(string, 1);
-	if (!der_next(&string, DER_SEQUENCE, &key) ||
-	    !der_next(&key, DER_INTEGER, &modulus) ||
+	return der_next(&string, DER_SEQUENCE, key);
+}
+
+/* RFC 6376 3.6.1 says RSAPublicKey, and everybody publishes a
+ * SubjectPublicKeyInfo, as the RFC's examples do (erratum 3017). */
+static bool
+read_rsa(struct span der, struct crypto_key *rsa)
+{
+	struct span key, modulus, exponent;
+	bool is_bare;
+
+	if (!der_next(&der, DER_SEQUENCE, &key))
+		return false;
+	is_bare = key.n > 0 && key.p[0] == DER_INTEGER;
+	if (!is_bare && !unwrap_rsa(key, &key))
+		return false;
+	if (!der_next(&key, DER_INTEGER, &modulus) ||
 	    !der_next(&key, DER_INTEGER, &exponent))
 		return false;
 	rsa->octets = number_of(modulus);
