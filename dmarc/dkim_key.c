@@ -109,6 +109,20 @@ unwrap_rsa(struct span info, struct span *key)
 	return der_next(&string, DER_SEQUENCE, key);
 }
 
+static bool
+is_odd(struct span number)
+{
+	return number.n > 0 && number.p[number.n - 1] % 2 == 1;
+}
+
+/* RFC 8017 3.1: with an exponent of 1 anybody could sign for the domain. */
+static bool
+are_rsa_numbers(const struct crypto_key *rsa)
+{
+	return is_odd(rsa->octets) && is_odd(rsa->exponent) &&
+	       !span_equal(rsa->exponent, SPAN_LIT("\1"));
+}
+
 /* RFC 6376 3.6.1 says RSAPublicKey, and everybody publishes a
  * SubjectPublicKeyInfo, as the RFC's examples do (erratum 3017). */
 static bool
@@ -127,7 +141,7 @@ read_rsa(struct span der, struct crypto_key *rsa)
 		return false;
 	rsa->octets = number_of(modulus);
 	rsa->exponent = number_of(exponent);
-	return rsa->octets.n > 0 && rsa->exponent.n > 0;
+	return are_rsa_numbers(rsa);
 }
 
 static bool

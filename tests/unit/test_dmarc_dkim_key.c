@@ -86,12 +86,30 @@ t2_a_bare_key(void **state)
 	check_records(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+/* RFC 8017 3.1: with an exponent of 1 anybody can sign, and with an even one
+ * nobody; nor is an even number the product of two large primes. */
+static void
+t3_numbers_that_make_no_key(void **state)
+{
+	static const struct record_case cases[] = {
+		{ "p=MIGHAoG" MODULUS "NAgEA", false },
+		{ "p=MIGHAoG" MODULUS "NAgEB", false },
+		{ "p=MIGHAoG" MODULUS "NAgEC", false },
+		{ "p=MIGJAoG" MODULUS "NAgMBAAA=", false },
+		{ "p=MIGJAoG" MODULUS "MAgMBAAE=", false },
+	};
+
+	(void)state;
+	check_records(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t1_parameters_are_null),
 		cmocka_unit_test(t2_a_bare_key),
+		cmocka_unit_test(t3_numbers_that_make_no_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
