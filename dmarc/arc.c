@@ -8,6 +8,7 @@
  */
 #include "dmarc/arc.h"
 
+#include "dmarc/dkim_surplus.h"
 #include "dmarc/dkim_verify.h"
 #include "dmarc/taglist.h"
 
@@ -404,6 +405,19 @@ verify_seal(struct arc_check *check, size_t i, struct answers *answers)
 		      digest);
 }
 
+/* Whether the newest message signature speaks for all that is shown, as one of
+ * DKIM must (dmarc/dkim_surplus.h). */
+static bool
+covers_message(const struct arc_check *check)
+{
+	size_t newest = check->chain.sets - 1;
+	const struct dkim_candidate *tags = &check->fields[newest].message_tags;
+
+	return check->set[newest].message.unsigned_octets == 0 &&
+	       tags->covers_from &&
+	       !dkim_leaves_surplus(tags->names, check->message);
+}
+
 /* Steps 4 to 7. Step 5 comes last, since nothing hangs on it. */
 static void
 validate(struct arc_check *check, struct answers *answers)
@@ -425,9 +439,7 @@ validate(struct arc_check *check, struct answers *answers)
 		oldest--;
 	chain->result = ARC_PASS;
 	chain->oldest_pass = oldest == 1 ? 0 : oldest;
-	chain->covers_message =
-		newest->message.unsigned_octets == 0 &&
-		check->fields[chain->sets - 1].message_tags.covers_from;
+	chain->covers_message = covers_message(check);
 }
 
 const struct arc_chain *

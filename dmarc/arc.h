@@ -59,7 +59,9 @@ struct arc_chain {
 	size_t sets;        /* the highest instance */
 	const struct arc_set *set; /* by instance - 1 */
 	size_t oldest_pass;        /* RFC 8617 5.2 5; on pass. 0: all */
-	bool covers_message;       /* … whole body and From, by the newest */
+	/* By the newest message signature: the whole body, From, and no second
+	 * Subject or the like beside one that it names. */
+	bool covers_message;
 };
 
 struct arc_check; /* one message's chain */

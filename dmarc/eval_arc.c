@@ -85,7 +85,7 @@ align_results(struct run *run, const struct eval_author *author,
 }
 
 /* From the newest set back, as far as sealers are trusted. The newest saw what
- * we see: it signed the whole body, and From. */
+ * we see: it signed the whole body, From, and all fields of a kind. */
 bool
 eval_arc_judge(struct run *run, struct eval_author *author)
 {

@@ -140,6 +140,7 @@ def good_chains():
     write("length", chain("one.example", ams={"l": "10"}),
           BODY + b"more\r\n")
     write("no-from", chain("one.example", ams={"h": "to:subject"}))
+    write("surplus", [("Subject", " Another")] + chain("one.example"))
 
 
 def many_sealers():
@@ -227,6 +228,9 @@ def vouching():
         one, results="arc=none smtp.remote-ip=\"2001:db8::1a\"; " + GOOD))
     write("vouch-length", chain(one, ams={"l": "10"}), BODY + b"more\r\n")
     write("vouch-no-from", chain(one, ams={"h": "to:subject"}))
+    write("vouch-surplus", [("Content-Type", " text/html")] + chain(
+        one, header=HEADER + [("Content-Type", " text/plain")],
+        ams={"h": "from:to:subject:content-type"}))
 
 
 def main():

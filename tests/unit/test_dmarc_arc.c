@@ -186,6 +186,7 @@ static const struct {
 	/* good chains that say too little to be trusted with a message */
 	{ "length", ARC_PASS, 1, 0, 0, false, "" },
 	{ "no-from", ARC_PASS, 1, 0, 0, false, "" },
+	{ "surplus", ARC_PASS, 1, 0, 0, false, "" },
 	/* what was changed behind a sealer */
 	{ "body", ARC_FAIL, 2, 2, 0, false, "the body has been changed" },
 	{ "header", ARC_FAIL, 2, 2, 0, false,
@@ -468,6 +469,7 @@ static const struct {
 	/* the sealer did not sign what we see */
 	{ "vouch-length", "one.example", false },
 	{ "vouch-no-from", "one.example", false },
+	{ "vouch-surplus", "one.example", false },
 	/* the chain does not pass now */
 	{ "header", "one.example two.example", false },
 	{ "seal1", "one.example two.example", false },
