@@ -18,10 +18,9 @@
 struct fields {
 	struct field results, message, seal;
 	struct dkim_candidate message_tags, seal_tags;
-	size_t body; /* which hash of the body; BODY_NONE: none */
+	size_t body; /* which hash of it the message signature has */
 };
 
-#define BODY_NONE SIZE_MAX
 #define HEADER_MAX 262144   /* octets of the header */
 #define KEY_RECORD_MAX 4096 /* an RSA key of 8192 bits has 1400 */
 
@@ -204,6 +203,21 @@ is_whole(struct arc_check *check)
 
 /* --- what will be verified --- */
 
+/* Whether the bounds let it be looked at. The newest always is: a header has
+ * 256 KiB at most. */
+static bool
+may_verify_message(const struct arc_check *check, size_t i)
+{
+	const struct fields *fields = &check->fields[i - 1];
+	size_t newer = check->chain.sets - i;
+
+	if (newer >= DKIM_HASHED_MAX / check->message->header.n)
+		return false;
+	return newer < ARC_OWN_KEYS_MAX ||
+	       span_equal(fields->message_tags.key_name,
+			  fields->seal_tags.key_name);
+}
+
 /* Of the message signature of a set: tags, and a hash of the body. */
 static void
 read_message(struct arc_check *check, size_t i)
@@ -214,15 +228,23 @@ read_message(struct arc_check *check, size_t i)
 
 	dkim_signature_read(&fields->message, DKIM_FORM_ARC_MESSAGE,
 			    check->now_s, check->arena, signature, tags);
-	fields->body = BODY_NONE;
-	if (tags->fate != DKIM_FATE_VERIFIED ||
-	    canon_body_want(check->bodies, tags->is_body_relaxed, tags->length,
-			    &fields->body))
-		return;
-	fields->body = BODY_NONE;
-	tags->fate = DKIM_FATE_IGNORED;
-	signature->result = DKIM_POLICY;
-	signature->reason = "too many different body hashes";
+	if (tags->fate == DKIM_FATE_VERIFIED &&
+	    (!may_verify_message(check, i) ||
+	     !canon_body_want(check->bodies, tags->is_body_relaxed,
+			      tags->length, &fields->body)))
+		tags->fate = DKIM_FATE_WITHHELD;
+}
+
+/* Why the newest message signature cannot be verified. DKIM leaves hashes of
+ * the body for it: it has none only without memory. */
+static const char *
+newest_fault(const struct arc_check *check)
+{
+	const struct dkim_signature *newest =
+		&check->set[check->chain.sets - 1].message;
+
+	return newest->result == DKIM_NONE ? "temperror: out of memory"
+					   : newest->reason;
 }
 
 /* False if one without which the chain fails cannot be read. */
@@ -241,11 +263,11 @@ read_signatures(struct arc_check *check)
 		if (fields->seal_tags.fate != DKIM_FATE_VERIFIED)
 			return fail(check, i, check->set[i - 1].seal.reason);
 	}
-	for (size_t i = sets; i > 0 && i + ARC_MESSAGES_MAX > sets; i--)
+	for (size_t i = sets; i > 0; i--)
 		read_message(check, i);
 	return check->fields[sets - 1].message_tags.fate ==
 		       DKIM_FATE_VERIFIED ||
-	       fail(check, sets, check->set[sets - 1].message.reason);
+	       fail(check, sets, newest_fault(check));
 }
 
 void
@@ -418,13 +440,28 @@ covers_message(const struct arc_check *check)
 	       !dkim_leaves_surplus(tags->names, check->message);
 }
 
+/* Step 5. One that was not looked at may be good or bad. */
+static void
+find_oldest(struct arc_check *check, struct answers *answers)
+{
+	struct arc_chain *chain = &check->chain;
+	size_t oldest = chain->sets;
+
+	while (oldest > 1 && verify_message(check, oldest - 1, answers))
+		oldest--;
+	chain->has_oldest_pass =
+		oldest == 1 ||
+		chain->set[oldest - 2].message.result != DKIM_NONE;
+	if (chain->has_oldest_pass && oldest > 1)
+		chain->oldest_pass = oldest;
+}
+
 /* Steps 4 to 7. Step 5 comes last, since nothing hangs on it. */
 static void
 validate(struct arc_check *check, struct answers *answers)
 {
 	struct arc_chain *chain = &check->chain;
 	const struct arc_set *newest = &chain->set[chain->sets - 1];
-	size_t oldest = chain->sets;
 
 	if (!verify_message(check, chain->sets, answers)) {
 		fail(check, chain->sets, newest->message.reason);
@@ -435,10 +472,8 @@ validate(struct arc_check *check, struct answers *answers)
 			fail(check, i, chain->set[i - 1].seal.reason);
 			return;
 		}
-	while (oldest > 1 && verify_message(check, oldest - 1, answers))
-		oldest--;
+	find_oldest(check, answers);
 	chain->result = ARC_PASS;
-	chain->oldest_pass = oldest == 1 ? 0 : oldest;
 	chain->covers_message = covers_message(check);
 }
 

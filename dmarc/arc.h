@@ -11,11 +11,13 @@
  *
  * Used like a dkim_check: give it the header when it is complete, ask for
  * the keys, all at once, and finish when body and answers are in. The body is
- * hashed by whoever runs the message (body_hashes), once for DKIM and ARC.
+ * hashed by whoever runs the message, once for DKIM and ARC.
  *
- * Bounds: 50 sets, 10 message signatures, the names in h=, octets of a field
- * and of the header (all as for DKIM). A chain beyond them fails, but for the
- * message signatures: oldest_pass then tells how far they were looked at.
+ * Bounds: 50 sets, the names in h=, octets of a field and of the header (all as
+ * for DKIM). A chain beyond them fails. Of the message signatures but the
+ * newest, on which nothing hangs, those are looked at that cost no more than
+ * 60 questions and 4 MiB of hashed header; where that ends too early, nobody
+ * knows the oldest that passes.
  *
  * ARC may become Historic (draft-ietf-dmarc-arc-to-historic): this file and
  * arc_results.[ch] are all there is of it below dmarc/eval.
@@ -30,7 +32,7 @@
 #include "smtp/buf.h"
 
 #define ARC_SETS_MAX 50     /* RFC 8617 4.2.1 */
-#define ARC_MESSAGES_MAX 10 /* message signatures verified, the newest */
+#define ARC_OWN_KEYS_MAX 10 /* sets, the newest, that may have two keys */
 
 enum arc_result {
 	ARC_NONE, /* no ARC field */
@@ -58,7 +60,8 @@ struct arc_chain {
 	size_t instance;    /* the set it speaks of; 0: of the chain */
 	size_t sets;        /* the highest instance */
 	const struct arc_set *set; /* by instance - 1 */
-	size_t oldest_pass;        /* RFC 8617 5.2 5; on pass. 0: all */
+	bool has_oldest_pass;      /* on pass, unless a bound was in the way */
+	size_t oldest_pass;        /* RFC 8617 5.2 5. 0: all */
 	/* By the newest message signature: the whole body, From, and no second
 	 * Subject or the like beside one that it names. */
 	bool covers_message;

@@ -321,7 +321,7 @@ put_arc(struct writer *writer, const struct arc_chain *chain,
 	if (client->family != IP_NONE)
 		put_property(writer,
 			     "smtp.remote-ip=", ip_format(client, text));
-	if (chain->result == ARC_PASS)
+	if (chain->has_oldest_pass)
 		put_oldest(writer, chain->oldest_pass);
 }
 

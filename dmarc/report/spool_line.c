@@ -340,7 +340,7 @@ write_arc(struct spool_writer *writer)
 	truth(writer, "evaluated", is_evaluated);
 	word(writer, "reason", chain->reason);
 	number(writer, "instance", chain->instance);
-	if (chain->result == ARC_PASS)
+	if (chain->has_oldest_pass)
 		number(writer, "oldest_pass", chain->oldest_pass);
 	else
 		nothing(writer, "oldest_pass");

@@ -292,7 +292,7 @@ explain_arc(const struct arc_chain *chain, struct buf *out)
 		buf_printf(out, " (%s)", chain->reason);
 	if (chain->instance > 0)
 		buf_printf(out, ", at set %zu", chain->instance);
-	if (chain->result == ARC_PASS)
+	if (chain->has_oldest_pass)
 		buf_printf(out, ", oldest-pass %zu", chain->oldest_pass);
 	say(out, "\n");
 	for (size_t i = 0; i < chain->sets; i++)

@@ -71,6 +71,7 @@ check_chain(const struct arc_chain *chain)
 		return;
 	}
 	assert(chain->sets > 0 && chain->oldest_pass <= chain->sets);
+	assert(chain->has_oldest_pass || chain->oldest_pass == 0);
 	for (size_t i = 0; i < chain->sets; i++) {
 		assert(chain->set[i].seal.result == DKIM_PASS);
 		assert(chain->set[i].status ==

@@ -130,6 +130,7 @@ def good_chains():
     write("old-broken", chain("two.example", "three.example", header=later))
     eleven = ("one.example", "two.example") * 5 + ("one.example",)
     write("eleven", chain(*eleven))
+    write("eleven-broken", chain(*eleven[1:], header=later))
     write("fifty", chain(*("one.example", "two.example") * 25))
     write("sixty-keys", many_sealers())
     write("heavy", chain(*["one.example"] * 50, results=GOOD + " (" +

@@ -165,10 +165,12 @@ judge(const char *name, size_t n)
 
 /* --- chains --- */
 
+#define UNKNOWN SIZE_MAX
+
 static const struct {
 	const char *name;
 	enum arc_result result;
-	size_t sets, instance, oldest;
+	size_t sets, instance, oldest; /* UNKNOWN: nobody knows */
 	bool covers;
 	const char *reason;
 } chains[] = {
@@ -180,9 +182,11 @@ static const struct {
 	{ "upper", ARC_PASS, 1, 0, 0, true, "" },
 	{ "own-in-h", ARC_PASS, 2, 0, 2, true, "" },
 	{ "old-broken", ARC_PASS, 3, 0, 2, true, "" },
-	{ "eleven", ARC_PASS, 11, 0, 2, true, "" },
-	{ "fifty", ARC_PASS, 50, 0, 41, true, "" },
-	{ "sixty-keys", ARC_PASS, 50, 0, 41, true, "" },
+	{ "eleven", ARC_PASS, 11, 0, 0, true, "" },
+	{ "eleven-broken", ARC_PASS, 11, 0, 2, true, "" },
+	{ "fifty", ARC_PASS, 50, 0, 0, true, "" },
+	/* more keys than may be asked for */
+	{ "sixty-keys", ARC_PASS, 50, 0, UNKNOWN, true, "" },
 	/* good chains that say too little to be trusted with a message */
 	{ "length", ARC_PASS, 1, 0, 0, false, "" },
 	{ "no-from", ARC_PASS, 1, 0, 0, false, "" },
@@ -244,6 +248,15 @@ static const struct {
 	  "temperror: the key could not be looked up" },
 };
 
+/* 0 of a chain that does not pass, as of one that all of does. */
+static size_t
+oldest_of(const struct arc_chain *chain)
+{
+	if (chain->result == ARC_PASS && !chain->has_oldest_pass)
+		return UNKNOWN;
+	return chain->oldest_pass;
+}
+
 static void
 t1_chains_at_every_chunking(void **state)
 {
@@ -259,14 +272,14 @@ t1_chains_at_every_chunking(void **state)
 			    strcmp(chain->reason, chains[i].reason) != 0 ||
 			    chain->sets != chains[i].sets ||
 			    chain->instance != chains[i].instance ||
-			    chain->oldest_pass != chains[i].oldest ||
+			    oldest_of(chain) != chains[i].oldest ||
 			    chain->covers_message != chains[i].covers)
 				fail_msg("%s: %s (%s), %zu sets, at %zu, "
 					 "oldest %zu, %d",
 					 chains[i].name,
 					 arc_result_name(chain->result),
 					 chain->reason, chain->sets,
-					 chain->instance, chain->oldest_pass,
+					 chain->instance, oldest_of(chain),
 					 chain->covers_message);
 		}
 }
@@ -363,11 +376,14 @@ static void
 t3_a_large_header_is_not_hashed_fifty_times(void **state)
 {
 	const struct arc_chain *chain;
+	clock_t start = clock();
 
 	(void)state;
-	assert_int_equal(
-		judge_text(with_field("fifty", 200000), MESSAGE_MAX)->result,
-		ARC_PASS);
+	chain = judge_text(with_field("fifty", 200000), MESSAGE_MAX);
+	printf("# 50 sets below 200000 octets: %.1f ms of CPU\n",
+	       (double)(clock() - start) * 1000 / CLOCKS_PER_SEC);
+	assert_int_equal(chain->result, ARC_PASS);
+	assert_false(chain->has_oldest_pass);
 	chain = judge_text(with_field("fifty", 300000), MESSAGE_MAX);
 	assert_int_equal(chain->result, ARC_FAIL);
 	assert_string_equal(chain->reason, "a header over 256 KiB");

@@ -130,7 +130,7 @@ t2_a_chain_shows_how_far_back_it_passes(void **state)
 				   .helo = SPAN_LIT("b.example") };
 	struct arc_chain chain = { .result = ARC_PASS,
 				   .reason = "",
-				   .oldest_pass = 0 };
+				   .has_oldest_pass = true };
 
 	(void)state;
 	assert_true(ip_parse(SPAN_LIT("2001:db8::1"), &facts.client));
