@@ -357,9 +357,8 @@ begin_chain(struct mail *mail)
 {
 	if (mail->host->rules->arc_sealer_count == 0)
 		return true;
-	mail->facts.arc = arc_check_new(
-		dkim_engine_crypto(mail->host->dkim), &mail->arena,
-		mail->host->wall_us(mail->host->clock) / 1000000);
+	mail->facts.arc = arc_check_new(dkim_engine_crypto(mail->host->dkim),
+					&mail->arena, wall_s(mail));
 	if (mail->facts.arc == NULL)
 		return false;
 	arc_check_header(mail->facts.arc, &mail->message,
