@@ -29,6 +29,7 @@ struct arc_check {
 	struct arena *arena;
 	uint64_t now_s;
 	const struct message *message;
+	struct dkim_order *order;
 	struct canon_body *bodies;
 	struct arc_chain chain;
 	struct arc_set set[ARC_SETS_MAX];
@@ -281,8 +282,10 @@ arc_check_header(struct arc_check *check, const struct message *message,
 		return;
 	if (message->header.n > HEADER_MAX)
 		fail(check, 0, "a header over 256 KiB");
-	else if (read_signatures(check) && check->arena->has_overflowed)
-		fail(check, 0, "out of memory");
+	else if (read_signatures(check))
+		check->order = dkim_order_new(message, check->arena);
+	if (check->chain.result == ARC_NONE && check->arena->has_overflowed)
+		fail(check, 0, "temperror: out of memory");
 }
 
 /* Whether the key's answer is there, if it is needed. */
@@ -405,7 +408,7 @@ verify_message(struct arc_check *check, size_t i, struct answers *answers)
 			      CRYPTO_DIGEST_OCTETS)))
 		return refuse(signature, DKIM_FAIL,
 			      "the body has been changed");
-	if (!dkim_verify_hash(check->crypto, check->message, tags->at, tags,
+	if (!dkim_verify_hash(check->crypto, check->order, tags->at, tags,
 			      digest))
 		return refuse(signature, DKIM_TEMPERROR,
 			      "temperror: out of memory");

@@ -11,8 +11,10 @@
 
 #define KEY_RECORD_MAX 4096 /* an RSA key of 8192 bits has 1400 */
 
-/* Where the hash of the body for each candidate is. */
-struct hashes {
+/* One message. */
+struct run {
+	struct dkim_order *order;
+	/* Where the hash of the body for each candidate is. */
 	size_t index[DKIM_LISTED_MAX];
 	bool is_there[DKIM_LISTED_MAX];
 };
@@ -33,20 +35,23 @@ close_native(struct dkim_engine *engine)
 static bool
 begin(struct dkim_engine *engine, struct dkim_message *message)
 {
-	struct hashes *hashes = arena_alloc(message->arena, sizeof(*hashes));
+	struct run *run = arena_alloc(message->arena, sizeof(*run));
 
 	(void)engine;
-	message->own = hashes;
-	if (hashes == NULL)
+	message->own = run;
+	if (run == NULL)
+		return false;
+	run->order = dkim_order_new(message->message, message->arena);
+	if (run->order == NULL)
 		return false;
 	for (size_t i = 0; i < message->candidates; i++) {
 		const struct dkim_candidate *candidate = &message->candidate[i];
 
-		hashes->is_there[i] =
+		run->is_there[i] =
 			candidate->fate == DKIM_FATE_VERIFIED &&
 			canon_body_want(message->bodies,
 					candidate->is_body_relaxed,
-					candidate->length, &hashes->index[i]);
+					candidate->length, &run->index[i]);
 	}
 	return true;
 }
@@ -56,10 +61,11 @@ verify_header(struct crypto *crypto, const struct dkim_message *message,
 	      const struct dkim_candidate *candidate,
 	      const struct dkim_key *key)
 {
+	const struct run *run = message->own;
 	uint8_t digest[CRYPTO_DIGEST_OCTETS];
 
-	if (!dkim_verify_hash(crypto, message->message, candidate->at,
-			      candidate, digest))
+	if (!dkim_verify_hash(crypto, run->order, candidate->at, candidate,
+			      digest))
 		return DKIM_RUN_NO_MEMORY;
 	switch (crypto_verify(crypto, &key->key, digest,
 			      candidate->signature)) {
@@ -80,12 +86,12 @@ verify(struct dkim_engine *engine, const struct dkim_message *message, size_t i,
        const struct dkim_key *key, struct dkim_finding *finding)
 {
 	const struct dkim_candidate *candidate = &message->candidate[i];
-	const struct hashes *hashes = message->own;
+	const struct run *run = message->own;
 	struct span digest =
-		span_make(canon_body_digest(message->bodies, hashes->index[i]),
+		span_make(canon_body_digest(message->bodies, run->index[i]),
 			  CRYPTO_DIGEST_OCTETS);
 
-	finding->octets = canon_body_octets(message->bodies, hashes->index[i]);
+	finding->octets = canon_body_octets(message->bodies, run->index[i]);
 	if (candidate->length != DKIM_WHOLE_BODY &&
 	    candidate->length > finding->octets)
 		finding->result = DKIM_RUN_BAD_LENGTH;
@@ -100,15 +106,14 @@ static bool
 finish(struct dkim_engine *engine, struct dkim_message *message,
        const struct dkim_key *key, struct dkim_finding *finding)
 {
-	const struct hashes *hashes = message->own;
+	const struct run *run = message->own;
 
 	for (size_t i = 0; i < message->candidates; i++) {
 		finding[i] = (struct dkim_finding){
-			hashes->is_there[i] ? DKIM_RUN_ERROR
-					    : DKIM_RUN_NO_MEMORY,
+			run->is_there[i] ? DKIM_RUN_ERROR : DKIM_RUN_NO_MEMORY,
 			0,
 		};
-		if (hashes->is_there[i] && key[i].record.n > 0)
+		if (run->is_there[i] && key[i].record.n > 0)
 			verify(engine, message, i, &key[i], &finding[i]);
 	}
 	return true;

@@ -4,14 +4,14 @@
 #include "dmarc/taglist.h"
 
 /*
- * The fields of a message by name. To look through all of them for each name
- * of h= costs 60 ms where both are as many, and as much alike, as they can be.
+ * To look through all fields for each name of h= costs 60 ms where both are as
+ * many, and as much alike, as they can be.
  */
-struct order {
+struct dkim_order {
 	const struct message *message;
 	size_t count;
-	uint16_t field[MESSAGE_FIELDS_MAX]; /* by name, then from the top */
-	uint16_t taken[MESSAGE_FIELDS_MAX]; /* of the name that ends there */
+	uint16_t *field; /* by name, then from the top */
+	uint16_t *taken; /* by this signature, of the name that ends there */
 };
 
 /* An order of names in which those that differ in case only are equal. */
@@ -28,14 +28,14 @@ compare(struct span a, struct span b)
 }
 
 static struct span
-name_at(const struct order *order, size_t at)
+name_at(const struct dkim_order *order, size_t at)
 {
 	return message_field(order->message, order->field[at]).name;
 }
 
 /* Behind the fields of that name. */
 static size_t
-find_end(const struct order *order, struct span name)
+find_end(const struct dkim_order *order, struct span name)
 {
 	size_t low = 0, high = order->count;
 
@@ -51,29 +51,43 @@ find_end(const struct order *order, struct span name)
 }
 
 static void
-order_init(struct order *order, const struct message *message)
+add(struct dkim_order *order, size_t i)
 {
-	order->message = message;
-	order->count = 0;
-	for (size_t i = 0; i < message->fields; i++) {
-		struct span name = message_field(message, i).name;
-		size_t at;
-		uint16_t *place;
+	struct span name = message_field(order->message, i).name;
+	size_t at;
+	uint16_t *place;
 
-		if (name.n == 0) /* no field */
-			continue;
-		at = find_end(order, name);
-		place = &order->field[at];
-		memmove(place + 1, place, (order->count - at) * sizeof(*place));
-		*place = (uint16_t)i;
-		order->taken[order->count++] = 0;
-	}
+	if (name.n == 0) /* no field */
+		return;
+	at = find_end(order, name);
+	place = &order->field[at];
+	memmove(place + 1, place, (order->count - at) * sizeof(*place));
+	*place = (uint16_t)i;
+	order->count++;
+}
+
+struct dkim_order *
+dkim_order_new(const struct message *message, struct arena *arena)
+{
+	struct dkim_order *order = arena_alloc(arena, sizeof(*order));
+	size_t octets = (message->fields + 1) * sizeof(*order->field);
+
+	if (order == NULL)
+		return NULL;
+	order->message = message;
+	order->field = arena_alloc(arena, octets);
+	order->taken = arena_alloc(arena, octets);
+	if (order->taken == NULL)
+		return NULL;
+	for (size_t i = 0; i < message->fields; i++)
+		add(order, i);
+	return order;
 }
 
 /* The last field of that name that was not taken yet, and is not `own`;
  * message->fields if there is none. */
 static size_t
-take(struct order *order, struct span name, size_t own)
+take(struct dkim_order *order, struct span name, size_t own)
 {
 	size_t end = find_end(order, name), at;
 	uint16_t *taken;
@@ -93,20 +107,20 @@ take(struct order *order, struct span name, size_t own)
 }
 
 bool
-dkim_verify_hash(struct crypto *crypto, const struct message *message,
-		 size_t own, const struct dkim_candidate *candidate,
+dkim_verify_hash(struct crypto *crypto, struct dkim_order *order, size_t own,
+		 const struct dkim_candidate *candidate,
 		 uint8_t digest[CRYPTO_DIGEST_OCTETS])
 {
 	struct crypto_hash *hash = crypto_hash_begin(crypto);
+	const struct message *message = order->message;
 	struct span names = candidate->names, name;
-	struct order order;
 
 	if (hash == NULL)
 		return false;
-	order_init(&order, message);
+	memset(order->taken, 0, order->count * sizeof(*order->taken));
 	while (taglist_next(&names, &name)) {
 		/* The signer put itself there afterwards. */
-		size_t i = take(&order, name, own);
+		size_t i = take(order, name, own);
 
 		if (i < message->fields)
 			canon_field(hash, message_field(message, i).raw,

@@ -10,11 +10,18 @@
 #include "dmarc/canon.h"
 #include "dmarc/dkim_signature.h"
 
+/* The fields of a message by name, for all of its signatures: to sort them
+ * costs more than to look them up. It lives in the arena, and the message, its
+ * header complete, must stay as it is as long. NULL without memory. */
+struct dkim_order;
+struct dkim_order *dkim_order_new(const struct message *message,
+				  struct arena *arena);
+
 /* The hash that the signature in field `own` of the message signs: of the
  * fields that h= names, of several of one name the last first, and of the
  * signature itself. A name beyond those there are stands for none. False
  * without memory. */
-bool dkim_verify_hash(struct crypto *crypto, const struct message *message,
+bool dkim_verify_hash(struct crypto *crypto, struct dkim_order *order,
 		      size_t own, const struct dkim_candidate *candidate,
 		      uint8_t digest[CRYPTO_DIGEST_OCTETS]);
 
