@@ -229,7 +229,7 @@ sim: ## the simulator alone; N=sessions, SEED=where to begin
 	$(again) all tests
 	@$(if $(N)$(SEED),$(BUILD)/tests/sim/test_sim $(N:%=-n %) \
 		$(SEED:%=-s %),$(RUN) sim)
-planted: ## that the simulator and smuggling find bugs planted into the gate
+planted: ## that simulator, smuggling and unit tests find bugs planted into it
 	$(again) all tests
 	@$(RUN) planted
 smuggle: ## smuggling and injection alone
