@@ -165,6 +165,9 @@ apply_caps(struct dkim_check *check, size_t i, size_t most, size_t *given)
 	if (!candidate->is_ascii && check->engine->methods->is_ascii_only)
 		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_NEUTRAL,
 		       "not ASCII, which the engine cannot read");
+	else if (candidate->has_tab && check->engine->methods->loses_tabs)
+		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_NEUTRAL,
+		       "a tab before its colon, which the engine cannot read");
 	else if (*given == DKIM_SIGNATURES_MAX)
 		refuse(check, i, DKIM_FATE_WITHHELD, DKIM_POLICY,
 		       "more than 16 signatures");

@@ -44,6 +44,7 @@ struct dkim_methods {
 	size_t word_max;       /* octets of the body without white space */
 	size_t key_record_max; /* octets of a key record */
 	bool is_ascii_only;    /* signatures in UTF-8 (RFC 8616) not */
+	bool loses_tabs;       /* nor those with a tab before their colon */
 
 	/* False without memory. */
 	bool (*open)(struct dkim_engine *engine);

@@ -330,6 +330,7 @@ const struct dkim_methods dkim_libopendkim = {
 	.word_max = WORD_MAX,
 	.key_record_max = KEY_RECORD_MAX,
 	.is_ascii_only = true,
+	.loses_tabs = true,
 	.open = open_library,
 	.close = close_library,
 	.begin = begin,

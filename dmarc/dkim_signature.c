@@ -410,6 +410,8 @@ dkim_signature_read(const struct field *field, enum dkim_form form,
 	}
 	describe(&reader);
 	candidate->is_ascii = is_ascii(field->raw);
+	candidate->has_tab =
+		span_find(field->raw, '\t') < span_find(field->raw, ':');
 	if (read_form(&reader))
 		candidate->fate = DKIM_FATE_VERIFIED;
 }

@@ -32,6 +32,7 @@ struct dkim_candidate {
 	enum dkim_fate fate;
 	size_t at;     /* of its field in the message; the caller's */
 	bool is_ascii; /* all of the field */
+	bool has_tab;  /* before its colon */
 	enum crypto_key_type key_type;
 	bool is_sha1;
 	bool is_header_relaxed;

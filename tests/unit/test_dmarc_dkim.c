@@ -691,6 +691,23 @@ t24_nul_in_a_signature_before(void **state)
 	assert_signature("NUL", MESSAGE_MAX, 1, DKIM_PASS, 2048);
 }
 
+/* White space before a colon is none to relaxed, and libopendkim loses count
+ * of signatures over a tab. */
+static void
+t25_a_tab_before_the_colon(void **state)
+{
+	size_t name = sizeof("DKIM-Signature") - 1;
+	size_t n = read_file("rsa2048.eml", octets, sizeof(octets) - 1);
+
+	(void)state;
+	memmove(octets + name + 1, octets + name, n - name);
+	octets[name] = '\t';
+	judge(span_make(octets, n + 1), MESSAGE_MAX);
+	assert_signature("tab", MESSAGE_MAX, 0,
+			 is_native() ? DKIM_PASS : DKIM_NEUTRAL,
+			 is_native() ? 2048 : 0);
+}
+
 int
 main(void)
 {
@@ -717,6 +734,7 @@ main(void)
 		cmocka_unit_test(t22_a_signature_in_utf8),
 		cmocka_unit_test(t23_l_distrusted),
 		cmocka_unit_test(t24_nul_in_a_signature_before),
+		cmocka_unit_test(t25_a_tab_before_the_colon),
 	};
 
 	int failed = cmocka_run_group_tests(tests, set_up, tear_down);
