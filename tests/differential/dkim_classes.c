@@ -104,6 +104,20 @@ is_long_key(const struct dkim_case *made, const struct dkim_opinions *opinions)
 	return false;
 }
 
+/* The start of an RSAPublicKey of 1024 bits, and of 2048. */
+static bool
+is_bare_key(const struct dkim_case *made, const struct dkim_opinions *opinions)
+{
+	for (size_t i = 0; i < made->keys; i++) {
+		struct span record = buf_span(&made->key[i].record);
+
+		if (has_text(record, SPAN_LIT("p=MIGJAoGB")) ||
+		    has_text(record, SPAN_LIT("p=MIIBCgKC")))
+			return says(opinions, 1, "the key cannot be used");
+	}
+	return false;
+}
+
 static bool
 is_not_ascii(const struct dkim_case *made, const struct dkim_opinions *opinions)
 {
@@ -172,7 +186,8 @@ is_early_time(const struct dkim_case *made,
 	return false;
 }
 
-/* A field that h= names, and whose name has white space behind it. */
+/* A field that h= names, and whose name has white space behind it; or the
+ * signature with a tab there. */
 static bool
 is_spaced_name(const struct dkim_case *made,
 	       const struct dkim_opinions *opinions)
@@ -180,6 +195,8 @@ is_spaced_name(const struct dkim_case *made,
 	struct span header = span_make(made->octets.p, body_of(made));
 	struct span names = tag_of(opinions->field, "h");
 
+	if (opinions->field.p[sizeof("DKIM-Signature") - 1] == '\t')
+		return opinions->result[1] == DKIM_NEUTRAL;
 	for (size_t i = 0; i < header.n;) {
 		struct span line = span_after(header, i);
 		size_t end = span_find(line, '\n'), n = 0;
@@ -228,6 +245,9 @@ is_bare_end_failed(const struct dkim_case *made,
 #define SIGNED \
 	.key = SIGNER_ED25519, .is_header_relaxed = true, .s = "s", .fold = " "
 
+#define SIGNED_BY_RSA \
+	.key = SIGNER_RSA_1024, .is_header_relaxed = true, .s = "s", .fold = " "
+
 /* clang-format off */
 const struct dkim_class dkim_classes[] = {
 	{ .name = "large-header", .section = "RFC 6376 3.5",
@@ -250,6 +270,13 @@ const struct dkim_class dkim_classes[] = {
 		 "libopendkim has room for 1024 octets",
 	  .holds = is_long_key,
 	  .signature = { SIGNED, .names = "From" }, .fill_key = 1024,
+	  .native = DKIM_PASS, .library = DKIM_PERMERROR },
+	{ .name = "bare-key", .section = "RFC 6376 3.6.1",
+	  .right = RIGHT_NATIVE,
+	  .why = "p= is an RSAPublicKey by the text, and by its erratum that in "
+		 "a SubjectPublicKeyInfo; libopendkim reads only the latter",
+	  .holds = is_bare_key,
+	  .signature = { SIGNED_BY_RSA, .names = "From" },
 	  .native = DKIM_PASS, .library = DKIM_PERMERROR },
 	{ .name = "not-ascii", .section = "RFC 8616 5",
 	  .right = RIGHT_NATIVE,
@@ -345,8 +372,12 @@ write_key(const struct dkim_class *class, struct dkim_case *sample)
 	snprintf(sample->key[0].name, sizeof(sample->key[0].name),
 		 "%s._domainkey.signer.example", class->signature.s);
 	buf_reset(record);
-	buf_printf(record,
-		   "k=ed25519; p=%s; n=", signer_public(class->signature.key));
+	if (class->signature.key == SIGNER_ED25519)
+		buf_printf(record, "k=ed25519; p=%s; n=",
+			   signer_public(class->signature.key));
+	else
+		buf_printf(record, "p=%s; n=",
+			   signer_bare_public(class->signature.key));
 	fill(record, class->fill_key);
 }
 

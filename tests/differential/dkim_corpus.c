@@ -222,8 +222,9 @@ choose_signature(struct maker *maker, struct signer_signature *signature)
 		.is_body_relaxed = !dice_once_in(dice, 2),
 		.names = DICE_PICK(dice, lists),
 		.tags = DICE_PICK(dice, extras),
-		.d = dice_once_in(dice, 20) ? "SIGNER.example"
-					    : "signer.example",
+		.d = dice_once_in(dice, 20)    ? "SIGNER.example"
+		     : dice_once_in(dice, 100) ? "signer.example."
+					       : "signer.example",
 		.s = dice_once_in(dice, 20) ? "a.b" : "sel",
 		.fold = DICE_PICK(dice, folds),
 		.has_length = dice_once_in(dice, 8),
@@ -299,7 +300,9 @@ write_key(struct maker *maker, enum signer_key key, struct buf *record)
 		"k=rsa; ",
 		"k=ed25519; ",
 	};
-	const char *text = signer_public(key);
+	bool is_bare = key != SIGNER_ED25519 && dice_once_in(&maker->dice, 100);
+	const char *text =
+		is_bare ? signer_bare_public(key) : signer_public(key);
 	size_t n = strlen(text), half = n / 2;
 	bool is_bad = dice_once_in(&maker->dice, 12);
 	const char *start = is_bad ? DICE_PICK(&maker->dice, bad)

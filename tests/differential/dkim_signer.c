@@ -21,6 +21,7 @@
 
 static EVP_PKEY *keys[SIGNER_KEYS];
 static char publics[SIGNER_KEYS][PUBLIC_MAX];
+static char bare_publics[SIGNER_KEYS][PUBLIC_MAX];
 
 /* --- keys --------------------------------------------------------------- */
 
@@ -30,20 +31,24 @@ write_base64(const uint8_t *octets, size_t n, char *text)
 	EVP_EncodeBlock((unsigned char *)text, octets, (int)n);
 }
 
-/* RFC 6376 3.6.1: SubjectPublicKeyInfo; RFC 8463 4: the bare 32 octets. */
+/* RFC 8463 4: the bare 32 octets. */
 static void
-write_public(EVP_PKEY *key, bool is_bare, char text[PUBLIC_MAX])
+write_ed25519(EVP_PKEY *key, char text[PUBLIC_MAX])
 {
-	uint8_t bare[32], *der = NULL;
-	size_t bare_n = sizeof(bare);
-	int n;
+	uint8_t bare[32];
+	size_t n = sizeof(bare);
 
-	if (is_bare) {
-		EVP_PKEY_get_raw_public_key(key, bare, &bare_n);
-		write_base64(bare, bare_n, text);
-		return;
-	}
-	n = i2d_PUBKEY(key, &der);
+	EVP_PKEY_get_raw_public_key(key, bare, &n);
+	write_base64(bare, n, text);
+}
+
+/* RFC 6376 3.6.1, and its erratum 3017: SubjectPublicKeyInfo, or bare. */
+static void
+write_rsa(EVP_PKEY *key, bool is_bare, char text[PUBLIC_MAX])
+{
+	uint8_t *der = NULL;
+	int n = is_bare ? i2d_PublicKey(key, &der) : i2d_PUBKEY(key, &der);
+
 	assert(n > 0 && (size_t)n * 4 / 3 + 4 < PUBLIC_MAX);
 	write_base64(der, (size_t)n, text);
 	OPENSSL_free(der);
@@ -58,7 +63,12 @@ signer_open(void)
 		keys[i] = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 		assert(keys[i] != NULL);
 		BIO_free(bio);
-		write_public(keys[i], i == SIGNER_ED25519, publics[i]);
+		if (i == SIGNER_ED25519) {
+			write_ed25519(keys[i], publics[i]);
+			continue;
+		}
+		write_rsa(keys[i], false, publics[i]);
+		write_rsa(keys[i], true, bare_publics[i]);
 	}
 }
 
@@ -73,6 +83,13 @@ const char *
 signer_public(enum signer_key key)
 {
 	return publics[key];
+}
+
+const char *
+signer_bare_public(enum signer_key key)
+{
+	assert(key != SIGNER_ED25519);
+	return bare_publics[key];
 }
 
 /* --- canonicalisation (RFC 6376 3.4) ------------------------------------ */

@@ -32,8 +32,9 @@ struct signer_signature {
 void signer_open(void);
 void signer_close(void);
 
-/* The public key as p= has it. */
+/* The public key as p= has it; and an RSA key as RFC 6376 3.6.1 has that. */
 const char *signer_public(enum signer_key key);
+const char *signer_bare_public(enum signer_key key);
 
 /* Put a signature in front of the message: *header is all of its fields,
  * each with its CR LF; body is what stands behind the empty line. False if
