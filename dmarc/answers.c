@@ -86,7 +86,7 @@ answers_ask(struct answers *answers, struct span name, enum dns_type type)
 	assert(name.n > 0);
 	if (answer != NULL)
 		return answer->status == ANSWER_OPEN ? NULL : answer;
-	if (answers->count >= answers->max) {
+	if (answers->count + answers->reserved >= answers->max) {
 		answers->has_overflowed = true;
 		return &too_many;
 	}

@@ -10,8 +10,9 @@
  *
  * Names are lower case, without trailing dot, A-labels (dmarc/domain.h makes
  * them so); two spellings of one name are one question. At most `max`
- * questions: beyond that every new one is answered ANSWER_TEMPERROR at once
- * and `has_overflowed` says why.
+ * questions, less those `reserved` for what will have to be asked later:
+ * beyond that every new one is answered ANSWER_TEMPERROR at once and
+ * `has_overflowed` says why.
  *
  * Pure. Not a cache: that is proxy/resolver.
  */
@@ -70,7 +71,8 @@ struct answers {
 	size_t count;
 	size_t cap;
 	size_t max;
-	size_t open; /* of them not answered yet */
+	size_t reserved; /* of max, for now */
+	size_t open;     /* of them not answered yet */
 	bool has_overflowed;
 };
 

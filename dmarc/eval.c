@@ -105,25 +105,54 @@ eval_ask_identifier(struct run *run, struct span domain)
 				    &organizational);
 }
 
-/* Every question there is, once the header is known. True when all that the
- * author domains and the signatures need is there. */
+/* All that the envelope says: SPF, and the overrides by the client's name.
+ * Before the header is there half of the questions are kept back: whoever
+ * sends could use them all up by his own SPF record, and his mail would be no
+ * fail, as the author's record could not be looked up. True when SPF is
+ * settled. */
 static bool
-ask_all(struct run *run)
+ask_for_envelope(struct run *run)
+{
+	const struct eval_facts *facts = run->facts;
+	struct answers *answers = run->answers;
+	bool is_settled;
+
+	answers->reserved =
+		facts->stage == EVAL_ENVELOPE ? answers->max / 2 : 0;
+	is_settled = spf_eval(&facts->spf, answers, &run->verdict->spf);
+	override_ask(facts->settings->overrides,
+		     facts->settings->override_count, &facts->spf.client,
+		     answers);
+	answers->reserved = 0;
+	return is_settled;
+}
+
+/* All that the author domains and the signatures need. True when it is there.
+ */
+static bool
+ask_for_header(struct run *run)
 {
 	struct verdict *verdict = run->verdict;
-	struct span domain[DKIM_SIGNATURES_MAX];
-	size_t domains = dkim_check_domains(run->facts->dkim, domain);
 	bool is_known = true;
 
 	for (size_t i = 0; i < verdict->authors; i++)
 		is_known &= ask_author(run, &verdict->author[i]);
 	is_known &= dkim_check_ask(run->facts->dkim, run->answers);
 	is_known &= eval_arc_ask(run);
-	eval_ask_identifier(run, verdict->spf.domain);
+	return is_known;
+}
+
+/* What may be needed to see who is aligned. */
+static void
+ask_for_identifiers(struct run *run)
+{
+	struct span domain[DKIM_SIGNATURES_MAX];
+	size_t domains = dkim_check_domains(run->facts->dkim, domain);
+
+	eval_ask_identifier(run, run->verdict->spf.domain);
 	for (size_t i = 0; i < domains; i++)
 		eval_ask_identifier(run, domain[i]);
 	eval_arc_ask_claims(run);
-	return is_known;
 }
 
 /* --- alignment --- */
@@ -382,15 +411,15 @@ eval_run(const struct eval_facts *facts, struct answers *answers,
 		verdict->rule = "authenticated session";
 		return facts->stage == EVAL_END;
 	}
-	has_spf = spf_eval(&facts->spf, answers, &verdict->spf);
-	override_ask(facts->settings->overrides,
-		     facts->settings->override_count, &facts->spf.client,
-		     answers);
-	if (facts->stage == EVAL_ENVELOPE)
+	if (facts->stage == EVAL_ENVELOPE) {
+		ask_for_envelope(&run);
 		return false;
+	}
 	assert(facts->message != NULL && facts->dkim != NULL);
 	eval_header_read(&run);
-	is_known = ask_all(&run);
+	is_known = ask_for_header(&run);
+	has_spf = ask_for_envelope(&run);
+	ask_for_identifiers(&run);
 	if (facts->stage != EVAL_END || !has_spf || !is_known)
 		return false;
 	verdict->dkim_count =

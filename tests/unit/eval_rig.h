@@ -64,6 +64,17 @@ static const struct domain {
 	{ "pct.example", "v=DMARC1; p=reject; pct=40" },
 	{ "minus.example", "v=DMARC1; p=reject" },
 	{ "steps.example", "v=DMARC1; p=reject" },
+	{ "hog.example", NULL },
+	{ "0.hog.example", NULL },
+	{ "1.hog.example", NULL },
+	{ "2.hog.example", NULL },
+	{ "3.hog.example", NULL },
+	{ "4.hog.example", NULL },
+	{ "5.hog.example", NULL },
+	{ "6.hog.example", NULL },
+	{ "7.hog.example", NULL },
+	{ "8.hog.example", NULL },
+	{ "9.hog.example", NULL },
 	{ "dead-key.example", "v=DMARC1; p=reject" },
 	{ "dead-key-none.example", "v=DMARC1; p=none" },
 	{ "dead-spf.example", "v=DMARC1; p=reject" },
@@ -118,6 +129,11 @@ spf_of(const char *name)
 		return "v=spf1 -ip4:198.51.100.9";
 	if (strcmp(name, "steps.example") == 0)
 		return "v=spf1 include:s1.steps.example -all";
+	if (strcmp(name, "hog.example") == 0)
+		return "v=spf1 a:0.hog.example a:1.hog.example a:2.hog.example "
+		       "a:3.hog.example a:4.hog.example a:5.hog.example "
+		       "a:6.hog.example a:7.hog.example a:8.hog.example "
+		       "a:9.hog.example -all";
 	return "v=spf1 ip4:192.0.2.1 -all";
 }
 

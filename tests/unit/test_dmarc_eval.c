@@ -682,6 +682,25 @@ t16_signatures_leave_questions_for_spf(void **state)
 	assert_false(answers.has_overflowed);
 }
 
+/* A sender with a record of his own that asks for all there is gets no further
+ * than without: the author's record is looked up all the same. */
+static void
+t17_spf_leaves_questions_for_the_author(void **state)
+{
+	const struct mail mail = { FROM("a@reject.example"), "x@hog.example",
+				   "good:plain.example", GOOD_CLIENT };
+
+	(void)state;
+	questions_max = 12;
+	for (unsigned order = 0; order < ORDER_SHUFFLED + 6; order++) {
+		evaluate(&mail, order, order % 2 == 0);
+		assert_int_equal(verdict.spf.result, SPF_TEMPERROR);
+		assert_int_equal(verdict.dkim[0].result, DKIM_PASS);
+		assert_int_equal(verdict.disposition, DISPOSITION_REJECT);
+	}
+	questions_max = ANSWERS_MAX;
+}
+
 int
 main(void)
 {
@@ -703,6 +722,7 @@ main(void)
 		cmocka_unit_test(
 			t15_a_hostile_message_asks_no_more_than_is_allowed),
 		cmocka_unit_test(t16_signatures_leave_questions_for_spf),
+		cmocka_unit_test(t17_spf_leaves_questions_for_the_author),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
