@@ -72,8 +72,10 @@ PROOFS = {
         "tests/unit/test_proxy_resolver_kept.c::"
         "nothing_and_failures_are_not_kept_if_so_set",
         "tests/e2e/test_46_dns.py::test_for_how_long_answers_are_kept"],
-    "resolver questions": ["650", "tests/e2e/test_46_dns.py::"
-                           "test_questions_of_a_message_are_capped"],
+    "resolver questions": [
+        "tests/e2e/test_46_dns.py::test_questions_of_a_message_are_capped",
+        "tests/unit/test_dmarc_eval.c::"
+        "t17_spf_leaves_questions_for_the_author"],
     "drain-timeout": ["tests/e2e/test_70_reload.py::"
                       "test_drain_timeout_cuts_off_what_does_not_end"],
     # Limits of a session.

@@ -93,7 +93,7 @@ what_is_no_limit_is_refused(void **state)
 		"greeting-timeout = 0",
 		"command-time = 999ms",
 		"data-rate = many",
-		"resolver { questions = 31 }",
+		"resolver { questions = 199 }",
 		"resolver { questions = 321 }",
 		"resolver { ttl-min = 61m }",
 		"resolver { ttl-max = 0 }",
