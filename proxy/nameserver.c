@@ -35,6 +35,8 @@
 #define RCODE_BITS 0x0fu
 #define RCODE_FORMERR 1
 
+#define CUT_OFF_MAX 8 /* times that a question is put again after that */
+
 const char NAMESERVER_CLOSING[] = "closing";
 
 /* A socket of c-ares that the ring watches. */
@@ -54,6 +56,7 @@ struct nameserver {
 	ares_channel channel;
 	struct watch *watches;
 	unsigned in_flight;
+	uint64_t answered; /* questions so far */
 	bool does_want_ad;
 	bool has_edns;
 	bool is_closing;
@@ -214,6 +217,18 @@ has_refused_edns(const struct nameserver_query *query, struct span packet)
 	       packet.p[HEADER_OCTETS - 2] == 0;
 }
 
+/* RFC 7766 6.2.4: a server may close a connection after some answers, perhaps
+ * after each; the other questions are put again. c-ares takes it for a refusal
+ * of them all, and its answers in the meantime are what tells the two apart. A
+ * server may also have no TCP at all: not without end. */
+static bool
+is_cut_off(struct nameserver_query *query, int status)
+{
+	return status == ARES_ECONNREFUSED &&
+	       query->answered != query->server->answered &&
+	       query->cut_off++ < CUT_OFF_MAX;
+}
+
 static void
 on_answer(void *argument, int status, int timeouts, unsigned char *octets,
 	  int length)
@@ -235,6 +250,9 @@ on_answer(void *argument, int status, int timeouts, unsigned char *octets,
 		if (send_query(query))
 			return;
 	}
+	if (is_cut_off(query, status) && send_query(query))
+		return;
+	server->answered += packet.n > 0;
 	query->done(query, packet, packet.n > 0 ? NULL : error_name(status));
 }
 
@@ -273,6 +291,7 @@ put(struct nameserver_query *query)
 	if (status != ARES_SUCCESS)
 		return status;
 	server->in_flight++;
+	query->answered = server->answered;
 	ares_send(server->channel, octets, length, on_answer, query);
 	ares_free_string(octets);
 	return ARES_SUCCESS;
@@ -288,6 +307,7 @@ enum nameserver_asked
 nameserver_ask(struct nameserver *server, struct nameserver_query *query)
 {
 	query->server = server;
+	query->cut_off = 0;
 	switch (put(query)) {
 	case ARES_SUCCESS:
 		return NAMESERVER_ASKED;

@@ -3,9 +3,11 @@
  * nameserver: one name server, asked over UDP and, where an answer is
  * truncated, over TCP; by c-ares on the ring.
  *
- * One try for each question, within a time-out of its own. What comes back is
- * a packet as it is, whatever its rcode, or the name of what failed; which
- * server is asked next, and what the packet says, is no matter of this file.
+ * One try for each question, within a time-out of its own; a connection that
+ * the server closes on questions when it has answered others does not count.
+ * What comes back is a packet as it is, whatever its rcode, or the name of what
+ * failed; which server is asked next, and what the packet says, is no matter of
+ * this file.
  *
  * Each question has an unpredictable id and, but for those of one burst, a
  * port of its own; a packet that does not repeat both and the question, or
@@ -32,6 +34,8 @@ struct nameserver_query {
 	enum dns_type type;
 	struct nameserver *server; /* the name server's own, and below */
 	bool has_edns;
+	unsigned cut_off;  /* so many times */
+	uint64_t answered; /* by the server, before the question was put */
 };
 
 struct nameserver_settings {

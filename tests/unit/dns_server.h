@@ -32,6 +32,7 @@ struct dns_question {
 
 struct dns_server {
 	void (*answer)(const struct dns_question *question, struct buf *out);
+	bool does_hang_up; /* after one answer over TCP */
 	atomic_uint udp_count;
 	atomic_uint tcp_count;
 	uint16_t port;
@@ -119,6 +120,13 @@ dns_server_tcp(struct dns_server *server)
 			(void)!send(fd, buf_span(&out).p, out.n, MSG_NOSIGNAL);
 		}
 		buf_fini(&out);
+		if (!server->does_hang_up)
+			continue;
+		/* Not before the client has: that might lose the answer. */
+		shutdown(fd, SHUT_WR);
+		while (recv(fd, packet, sizeof(packet), 0) > 0)
+			;
+		break;
 	}
 	if (fd >= 0)
 		close(fd);

@@ -142,6 +142,30 @@ a_truncated_answer_is_fetched_over_tcp(void **state)
 	scene_end(&scene);
 }
 
+/* RFC 7766 6.2.4: what it has not answered then is asked again. */
+static void
+a_server_may_hang_up_after_one_answer(void **state)
+{
+	static const char *const names[] = {
+		"large.a.example", "large.b.example", "large.c.example",
+		"large.d.example", "large.e.example", "large.f.example"
+	};
+	struct scene scene;
+	struct asker asker[6];
+
+	(void)state;
+	scene_make(&scene);
+	scene.servers[0].does_hang_up = true;
+	for (size_t i = 0; i < 6; i++)
+		assert_false(ask(&scene, &asker[i], names[i]));
+	for (size_t i = 0; i < 6; i++) {
+		ring_scene_until(&scene.ring, &asker[i].count, 1);
+		assert_string_equal(asker[i].error, "");
+		assert_string_equal(asker[i].text, "plain");
+	}
+	scene_end(&scene);
+}
+
 struct failure {
 	const char *name, *error;
 	unsigned questions;
@@ -418,6 +442,7 @@ main(void)
 		cmocka_unit_test(edns_asks_for_1232_octets),
 		cmocka_unit_test(a_server_without_edns_is_asked_without),
 		cmocka_unit_test(a_truncated_answer_is_fetched_over_tcp),
+		cmocka_unit_test(a_server_may_hang_up_after_one_answer),
 		cmocka_unit_test(failures_are_temporary_and_named),
 		cmocka_unit_test(a_try_ends_within_its_time),
 		cmocka_unit_test(tries_end_with_the_time_of_an_evaluation),
