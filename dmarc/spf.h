@@ -16,7 +16,8 @@
  *   change no result;
  * - SPF_OCTETS_MAX octets of records, in sum and counted as often as they are
  *   read; beyond that it is a permerror. Real ones have a few hundred;
- * - SPF_EXPANSION_MAX octets of one macro-string (spf_macro.h), for each term.
+ * - SPF_EXPANSION_MAX octets of one macro-string (spf_macro.h), and of what its
+ *   macros stand for, for each term.
  * One run is linear in these. A client is IPv4 or IPv6, never mapped.
  */
 #ifndef DMARC_SPF_H

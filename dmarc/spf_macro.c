@@ -266,17 +266,19 @@ append_parts(const struct spf_piece *piece, struct span value, struct buf *out)
 	}
 }
 
-static void
+/* The octets that the macro stands for, before they are cut. */
+static size_t
 append_macro(const struct spf_macros *macros, const struct spf_piece *piece,
 	     struct buf *out)
 {
 	bool is_whole = piece->parts == 0 && !piece->is_reversed &&
 			piece->delimiters.n == 0;
+	size_t before = out->n, octets;
 	struct buf value;
 
 	if (is_whole && !piece->is_escaped) {
 		append_value(macros, piece->letter, out);
-		return;
+		return out->n - before;
 	}
 	buf_init(&value, VALUE_MAX);
 	append_value(macros, piece->letter, &value);
@@ -285,7 +287,9 @@ append_macro(const struct spf_macros *macros, const struct spf_piece *piece,
 		append_escaped(buf_span(&value), out);
 	else
 		append_parts(piece, buf_span(&value), out);
+	octets = value.n;
 	buf_fini(&value);
+	return octets;
 }
 
 bool
@@ -293,15 +297,16 @@ spf_expand(const struct spf_macros *macros, struct span text,
 	   bool is_explanation, struct buf *out)
 {
 	struct spf_piece piece;
+	size_t octets = 0;
 
 	while (text.n > 0) {
 		if (!spf_piece_next(&text, is_explanation, &piece))
 			return false;
 		if (piece.letter != 0)
-			append_macro(macros, &piece, out);
+			octets += append_macro(macros, &piece, out);
 		else
 			buf_append(out, piece.literal);
-		if (out->has_overflowed)
+		if (out->has_overflowed || octets > SPF_EXPANSION_MAX)
 			return false;
 	}
 	return true;

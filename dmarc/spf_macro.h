@@ -7,8 +7,9 @@
  * what the one lets pass the other can expand. A macro-string is a row of
  * pieces, each literal text or one macro.
  *
- * An expansion is bounded: one longer than SPF_EXPANSION_MAX octets is none,
- * however many macros a record holds and whatever they stand for.
+ * An expansion is bounded, in octets and in time: one longer than
+ * SPF_EXPANSION_MAX octets is none, and neither is one whose macros stand for
+ * more than that before transformers cut it down; however many there are.
  *
  * Pure. The validated name of the client, %{p}, needs DNS: whoever expands
  * has found it before (spf_has_macro() says whether it is wanted).

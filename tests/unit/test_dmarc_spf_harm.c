@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#define SENDER "first.last+tag@s.test"
+
 static const struct dns_row nothing[] = { { NULL, 0, NULL, 0 } };
 
 /* Terms without end, of a name for each. */
@@ -60,10 +62,9 @@ settle_harm(size_t index, const char *record)
 
 /* Each run at its most expensive: one answer, the last one asked for. */
 static void
-evaluate_harm(const char *record, struct spf_outcome *outcome)
+evaluate_harm(const char *from, const char *record, struct spf_outcome *outcome)
 {
-	struct spf_facts facts =
-		facts_of("2001:db8::1", "first.last+tag@s.test", "h.test");
+	struct spf_facts facts = facts_of("2001:db8::1", from, "h.test");
 	clock_t begin = clock();
 
 	start();
@@ -79,7 +80,7 @@ evaluate_harm(const char *record, struct spf_outcome *outcome)
 	assert_true(answers.count <= SPF_QUESTIONS_MAX);
 	assert_false(answers.has_overflowed);
 	assert_true(arena.used < (size_t)2 << 20);
-	assert_true(clock() - begin < CLOCKS_PER_SEC);
+	assert_true(clock() - begin < CLOCKS_PER_SEC / 2);
 }
 
 /* All it can cost: ten mx of ten names, the ten names of the client, and an
@@ -95,7 +96,7 @@ t1_the_most_that_a_record_can_cost(void **state)
 		append(record, " ip4:192.0.2.1");
 	append_terms(record, "mx", 10);
 	append(record, " -all exp=%{p}.%{d}");
-	evaluate_harm(record, &outcome);
+	evaluate_harm(SENDER, record, &outcome);
 	assert_result(&outcome, SPF_FAIL, "ten mx");
 	/* the record, ten mx of ten, eleven for %{p}, the explanation */
 	assert_int_equal(answers.count, 1 + 110 + 11 + 1);
@@ -138,7 +139,7 @@ t2_records_that_mean_harm(void **state)
 			append_terms(record, cases[i].mechanism,
 				     cases[i].terms);
 		append(record, cases[i].end);
-		evaluate_harm(record, &outcome);
+		evaluate_harm(SENDER, record, &outcome);
 		assert_result(&outcome, SPF_PERMERROR, record);
 		if (strstr(outcome.reason, cases[i].reason) == NULL)
 			fail_msg("%.60s…: %s", record, outcome.reason);
@@ -205,6 +206,28 @@ t4_many_and_large_txt_records(void **state)
 	assert_result(&outcome, SPF_PASS, "32 KB");
 }
 
+/* A letter of the longest sender there is, over and over, in all that may be
+ * of records; and run anew for a hundred answers. */
+static void
+t5_macros_that_cut_off_nearly_all(void **state)
+{
+	char record[BIG_TEXT] = "v=spf1 exists:", from[BIG_TEXT] = "a";
+	struct spf_outcome outcome;
+
+	(void)state;
+	for (int i = 0; i < 120; i++)
+		append(from, ".a");
+	append(from, "@b");
+	for (int i = 0; i < 120; i++)
+		append(from, ".b");
+	while (strlen(record) < 30000)
+		append(record, "%{s1}");
+	append_terms(record, "mx", 9);
+	append(record, " -all");
+	evaluate_harm(from, record, &outcome);
+	assert_result(&outcome, SPF_FAIL, "nine mx");
+}
+
 static int
 set_up(void **state)
 {
@@ -220,6 +243,7 @@ main(void)
 		cmocka_unit_test(t2_records_that_mean_harm),
 		cmocka_unit_test(t3_the_lengths_of_all_records_add_up),
 		cmocka_unit_test(t4_many_and_large_txt_records),
+		cmocka_unit_test(t5_macros_that_cut_off_nearly_all),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -179,6 +179,8 @@ t5_no_octet_behind_the_text_is_read(void **state)
 	buf_fini(&out);
 }
 
+#define CUT SPAN_LIT("%{l4}%{l4}%{l4}%{l4}%{l4}%{l4}%{l4}%{l4}%{l4}")
+
 static void
 t6_an_expansion_is_bounded(void **state)
 {
@@ -198,6 +200,13 @@ t6_an_expansion_is_bounded(void **state)
 	macros.local = span_make(text, 700);
 	assert_true(spf_expand(&macros, SPAN_LIT("%{l}"), false, &out));
 	assert_false(spf_expand(&macros, SPAN_LIT("%{lr}"), false, &out));
+	/* and what is cut off cost its time as well */
+	macros.local = span_make(text, 512);
+	memset(text, '.', 512);
+	buf_reset(&out);
+	assert_true(spf_expand(&macros, span_first(CUT, 8 * 5), false, &out));
+	assert_int_equal(out.n, 8 * 3);
+	assert_false(spf_expand(&macros, CUT, false, &out));
 	buf_fini(&out);
 }
 
