@@ -177,14 +177,14 @@ answers_settle(struct answers *answers, size_t index,
 
 struct span
 answers_keep(struct answers *answers, const struct answer *answer,
-	     struct span made)
+	     enum answer_made kind, struct span made)
 {
 	struct answer *own = find(answers, answer->name, answer->type);
 
 	assert(own == answer);
-	if (own->kept.n == 0)
-		own->kept = arena_copy(answers->arena, made);
-	return own->kept;
+	if (own->kept[kind].n == 0)
+		own->kept[kind] = arena_copy(answers->arena, made);
+	return own->kept[kind];
 }
 
 void

@@ -43,6 +43,13 @@ enum answer_status {
 	ANSWER_TEMPERROR, /* SERVFAIL, time-out, REFUSED, malformed, … */
 };
 
+/* What evaluators make of an answer and keep with it. */
+enum answer_made {
+	ANSWER_MADE_EXPLANATION, /* by SPF, a text */
+	ANSWER_MADE_POLICY,      /* by discovery, of all its records */
+};
+#define ANSWER_MADE_KINDS 2
+
 struct dns_record {
 	/* A: 4 octets. AAAA: 16. MX, PTR: a normalised name (MX "." is the
 	 * empty span). TXT: all character-strings joined, nothing between. */
@@ -62,7 +69,7 @@ struct answer {
 	const char *error; /* for ANSWER_TEMPERROR, constant: "SERVFAIL" … */
 	size_t records;
 	const struct dns_record *record;
-	struct span kept; /* see answers_keep() */
+	struct span kept[ANSWER_MADE_KINDS]; /* see answers_keep() */
 };
 
 struct answers {
@@ -99,10 +106,10 @@ void answers_settle(struct answers *answers, size_t index,
 		    const struct answer *answer);
 
 /* A copy in the arena of what an evaluator has made of this answer; the first
- * one is kept with it as `kept`, for the evaluator's next run. Empty if it
- * does not fit. */
+ * one of a kind is kept with it as `kept`, for the evaluator's next run. Empty
+ * if it does not fit. */
 struct span answers_keep(struct answers *answers, const struct answer *answer,
-			 struct span made);
+			 enum answer_made kind, struct span made);
 
 /* Every open question becomes ANSWER_TEMPERROR with this error. */
 void answers_give_up(struct answers *answers, const char *error);

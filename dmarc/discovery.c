@@ -50,6 +50,41 @@ dmarc_name(struct span domain, uint8_t octets[DOMAIN_MAX])
 	return span_make(octets, n);
 }
 
+/* The records of an answer, read. */
+static void
+read_records(const struct answer *answer, struct discovery_step *step)
+{
+	struct record record;
+
+	for (size_t i = 0; i < answer->records; i++) {
+		if (!record_parse(answer->record[i].value, &record))
+			continue;
+		/* RFC 9989 4.10 step 2: more than one, and none counts */
+		step->is_multiple = step->is_found || step->is_multiple;
+		step->is_found = !step->is_multiple;
+		step->record = record;
+	}
+}
+
+/* The same, but once for each answer: many walks lead past it, and run again
+ * with every other answer, while a record may have 64 KB. */
+static void
+recall_records(struct answers *answers, const struct answer *answer,
+	       struct discovery_step *step)
+{
+	struct span kept = answer->kept[ANSWER_MADE_POLICY];
+
+	*step = (struct discovery_step){ .is_found = false };
+	if (kept.n == 0) {
+		read_records(answer, step);
+		answers_keep(answers, answer, ANSWER_MADE_POLICY,
+			     span_make(step, sizeof(*step)));
+		return;
+	}
+	assert(kept.n == sizeof(*step));
+	memcpy(step, kept.p, sizeof(*step));
+}
+
 /* What was found at _dmarc.<domain>: NONE, FOUND, TEMPERROR or PENDING. */
 static enum discovery_status
 look_up(struct span domain, struct answers *answers,
@@ -58,7 +93,6 @@ look_up(struct span domain, struct answers *answers,
 	uint8_t octets[DOMAIN_MAX];
 	struct span name = dmarc_name(domain, octets);
 	const struct answer *answer;
-	struct record record;
 
 	*step = (struct discovery_step){ .domain = domain };
 	if (name.n == 0)
@@ -68,14 +102,9 @@ look_up(struct span domain, struct answers *answers,
 		return DISCOVERY_PENDING;
 	if (answer->status == ANSWER_TEMPERROR)
 		return DISCOVERY_TEMPERROR;
-	for (size_t i = 0; i < answer->records; i++) {
-		if (!record_parse(answer->record[i].value, &record))
-			continue;
-		/* RFC 9989 4.10 step 2: more than one, and none counts */
-		step->is_multiple = step->is_found || step->is_multiple;
-		step->is_found = !step->is_multiple;
-		step->record = record;
-	}
+	if (answer->records > 0)
+		recall_records(answers, answer, step);
+	step->domain = domain;
 	return step->is_found ? DISCOVERY_FOUND : DISCOVERY_NONE;
 }
 

@@ -483,6 +483,7 @@ expand_explanation(struct spf_run *run, const struct scope *scope,
 		return false;
 	if (is_good && run->text.n <= SPF_EXPLANATION_MAX)
 		outcome->explanation = answers_keep(run->answers, answer,
+						    ANSWER_MADE_EXPLANATION,
 						    buf_span(&run->text));
 	return true;
 }

@@ -83,6 +83,9 @@ static const struct domain {
 	{ "mail.own.dead.example", NULL },
 };
 
+/* A policy with nearly the most octets that a TXT record can have. */
+static char large_policy[65500] = "v=DMARC1;p=reject";
+
 /* What is said beside that. */
 static const struct dns_row more[] = {
 	{ "_dmarc.two.example", DNS_TXT, "v=DMARC1; p=none", 0 },
@@ -92,6 +95,7 @@ static const struct dns_row more[] = {
 	{ "dead._domainkey.plain.example", DNS_TXT, NULL, 0 },
 	{ "dead-spf.example", DNS_TXT, NULL, 0 },
 	{ "_dmarc.dead.example", DNS_TXT, NULL, 0 },
+	{ "_dmarc.large.example", DNS_TXT, large_policy, 0 },
 	{ "unknown.sp.example", DNS_A, NULL, 0 },
 	{ "s1.steps.example", DNS_TXT, "v=spf1 include:s2.steps.example", 0 },
 	{ "s2.steps.example", DNS_TXT, "v=spf1 include:s3.steps.example", 0 },
@@ -182,6 +186,8 @@ set_up(void **state)
 	(void)state;
 	for (size_t i = 0; i < CASES(domains); i++)
 		row = add_domain(row, i);
+	memset(large_policy + strlen(large_policy), ';',
+	       sizeof(large_policy) - 1 - strlen(large_policy));
 	memcpy(row, more, sizeof(more));
 	arena_init(&arena, (size_t)4 << 20);
 	message_init(&message, 100000);

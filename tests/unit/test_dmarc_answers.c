@@ -316,12 +316,14 @@ t13_what_was_made_of_an_answer_is_kept_once(void **state)
 	answers_ask(answers, SPAN_LIT("one"), DNS_TXT);
 	answers_settle(answers, 0, &answer);
 	settled = answers_ask(answers, SPAN_LIT("one"), DNS_TXT);
-	assert_int_equal(settled->kept.n, 0);
-	kept = answers_keep(answers, settled, SPAN_LIT("made of it"));
+	assert_int_equal(settled->kept[ANSWER_MADE_POLICY].n, 0);
+	kept = answers_keep(answers, settled, ANSWER_MADE_POLICY,
+			    SPAN_LIT("made of it"));
 	assert_true(span_equal(kept, SPAN_LIT("made of it")));
-	again = answers_keep(answers, settled, SPAN_LIT("made of it"));
+	again = answers_keep(answers, settled, ANSWER_MADE_POLICY,
+			     SPAN_LIT("made of it"));
 	assert_ptr_equal(again.p, kept.p);
-	assert_ptr_equal(settled->kept.p, kept.p);
+	assert_ptr_equal(settled->kept[ANSWER_MADE_POLICY].p, kept.p);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -3,6 +3,8 @@
  * and what comes of it; and that the order of answers does not show. */
 #include "tests/unit/eval_rig.h"
 
+#include <time.h>
+
 /* --- the table --- */
 
 #define FROM(address) "From: " address "\r\n"
@@ -701,6 +703,25 @@ t17_spf_leaves_questions_for_the_author(void **state)
 	questions_max = ANSWERS_MAX;
 }
 
+/* Sixteen walks past it, run anew for each of some hundred answers. */
+static void
+t18_a_large_record_is_read_once(void **state)
+{
+	char dkim[2000] = "";
+	struct mail mail = { FROM("a@large.example"), "x@hog.example", dkim,
+			     GOOD_CLIENT };
+	clock_t begin = clock();
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++)
+		snprintf(dkim + strlen(dkim), sizeof(dkim) - strlen(dkim),
+			 " good:a.b.c.d.e.%u.large.example", i);
+	evaluate(&mail, ORDER_ONE_BY_ONE, false);
+	assert_in_range(rounds, 100, ANSWERS_MAX);
+	assert_int_equal(verdict.result, DMARC_FAIL);
+	assert_true(clock() - begin < CLOCKS_PER_SEC / 4);
+}
+
 int
 main(void)
 {
@@ -723,6 +744,7 @@ main(void)
 			t15_a_hostile_message_asks_no_more_than_is_allowed),
 		cmocka_unit_test(t16_signatures_leave_questions_for_spf),
 		cmocka_unit_test(t17_spf_leaves_questions_for_the_author),
+		cmocka_unit_test(t18_a_large_record_is_read_once),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
