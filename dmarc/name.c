@@ -85,8 +85,7 @@ confirm(struct span candidate, const struct ip *ip, struct answers *answers)
 		return NAME_PENDING;
 	if (answer->status == ANSWER_TEMPERROR)
 		return NAME_TEMPORARY;
-	return answer->status == ANSWER_OK && is_host_name(candidate) &&
-			       has_address(answer, ip)
+	return answer->status == ANSWER_OK && has_address(answer, ip)
 		       ? NAME_FOUND
 		       : NAME_UNAVAILABLE;
 }
@@ -97,13 +96,13 @@ confirm_first(const struct answer *names, const struct wanted *wanted,
 	      struct answers *answers, struct span *name)
 {
 	enum name_status status = NAME_UNAVAILABLE;
-	size_t tried = 0;
+	unsigned tried = 0;
 
 	for (size_t i = 0; i < names->records && tried < NAME_CANDIDATES; i++) {
 		struct span candidate = names->record[i].value;
 		enum name_status found;
 
-		if (!is_wanted(wanted, candidate))
+		if (!is_host_name(candidate) || !is_wanted(wanted, candidate))
 			continue;
 		tried++;
 		found = confirm(candidate, wanted->ip, answers);

@@ -3,9 +3,9 @@
  * name: the forward-confirmed reverse name of an address.
  *
  * What a mail server calls the client's name: a PTR record whose name has the
- * address among its own addresses. At most NAME_CANDIDATES names are tried, of
- * those that are wanted. Pure and re-run like an evaluator: what is not among
- * the answers is asked.
+ * address among its own addresses. Of those that would do, NAME_CANDIDATES are
+ * tried. Pure and re-run like an evaluator: what is not among the answers is
+ * asked.
  */
 #ifndef DMARC_NAME_H
 #define DMARC_NAME_H
