@@ -11,8 +11,9 @@
  * ares_query() cannot set AD, and takes its ids from RC4.
  *
  * c-ares keeps its sockets only while it has questions open on them, so that
- * every burst of questions leaves from another port. Its time-outs cost a walk
- * over all questions (ares_timeout), so a tick drives them instead.
+ * every burst of questions leaves from another port; 1.18 cannot be told to
+ * change it within one. Its time-outs cost a walk over all questions
+ * (ares_timeout), so a tick drives them instead.
  */
 #include "proxy/nameserver.h"
 

@@ -9,10 +9,10 @@
  * failed; which server is asked next, and what the packet says, is no matter of
  * this file.
  *
- * Each question has an unpredictable id and, but for those of one burst, a
- * port of its own; a packet that does not repeat both and the question, or
- * comes from elsewhere, is ignored. EDNS asks for 1232 octets; a server that
- * answers it with FORMERR is asked without, from then on.
+ * Each question has an unpredictable id. The port changes whenever no question
+ * is under way, which under load is seldom. A packet that does not repeat both
+ * and the question, or comes from elsewhere, is ignored. EDNS asks for 1232
+ * octets; a server that answers it with FORMERR is asked without, from then on.
  */
 #ifndef PROXY_NAMESERVER_H
 #define PROXY_NAMESERVER_H
