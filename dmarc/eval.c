@@ -473,27 +473,3 @@ dmarc_outcome_name(enum dmarc_outcome outcome)
 	}
 	return "?";
 }
-
-const char *
-from_fault_text(enum from_fault fault)
-{
-	switch (fault) {
-	case FROM_FAULT_NONE:
-		return "nothing is wrong";
-	case FROM_FAULT_MISSING:
-		return "there is none";
-	case FROM_FAULT_REPEATED:
-		return "there are several";
-	case FROM_FAULT_MALFORMED:
-		return "it cannot be read without doubt";
-	case FROM_FAULT_DOMAIN:
-		return "it has a domain that is none";
-	case FROM_FAULT_EMPTY:
-		return "it names no domain";
-	case FROM_FAULT_TOO_MANY:
-		return "it names too many domains";
-	case FROM_FAULT_HEADER:
-		return "the header has lines that are no fields";
-	}
-	return "?";
-}

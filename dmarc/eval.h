@@ -26,10 +26,10 @@
 #define DMARC_EVAL_H
 
 #include "dmarc/arc.h"
+#include "dmarc/authors.h"
 #include "dmarc/domain_list.h"
 #include "dmarc/override.h"
 #include "dmarc/spf.h"
-#include "smtp/address.h"
 
 enum eval_stage {
 	EVAL_ENVELOPE, /* MAIL FROM is known */
@@ -58,6 +58,7 @@ struct eval_facts {
 	const struct eval_settings *settings;
 	struct spf_facts spf;
 	const struct message *message; /* complete header; from HEADER on */
+	struct authors authors;        /* of that header; from HEADER on */
 	struct dkim_check *dkim;       /* header fed; from HEADER on */
 	struct arc_check *arc; /* the same; NULL: ARC is not evaluated */
 	bool is_authenticated; /* no verdict: outcome na */
@@ -80,18 +81,6 @@ enum dmarc_outcome {
 	OUTCOME_QUARANTINE, /* failed under quarantine */
 	OUTCOME_REJECT,     /* failed under reject */
 	OUTCOME_BAD_POLICY, /* a record without a usable policy */
-};
-
-/* What is wrong with the From field, if anything. */
-enum from_fault {
-	FROM_FAULT_NONE,
-	FROM_FAULT_MISSING,
-	FROM_FAULT_REPEATED,
-	FROM_FAULT_MALFORMED, /* cannot be read without doubt */
-	FROM_FAULT_DOMAIN,    /* a domain that is none */
-	FROM_FAULT_EMPTY,     /* no domain: an empty group */
-	FROM_FAULT_TOO_MANY,
-	FROM_FAULT_HEADER, /* the header has lines that are no fields */
 };
 
 /* DMARC for one author domain. */
@@ -155,6 +144,5 @@ bool eval_has_policy(const struct eval_author *author);
 
 const char *dmarc_result_name(enum dmarc_result result);
 const char *dmarc_outcome_name(enum dmarc_outcome outcome);
-const char *from_fault_text(enum from_fault fault);
 
 #endif

@@ -3,9 +3,8 @@
  * eval_header: what eval reads from the header, but for signatures. Nobody but
  * eval*.c includes this.
  *
- * Every author domain of every From field, as far as they can be read, once
- * each and normalised; what is wrong with the field, if anything; and the
- * signals that are told beside the verdict.
+ * The author domains, read beforehand (dmarc/authors.h), and the signals that
+ * are told beside the verdict.
  */
 #ifndef DMARC_EVAL_HEADER_H
 #define DMARC_EVAL_HEADER_H

@@ -378,6 +378,7 @@ end_header(struct mail *mail)
 	}
 	if (mail->facts.is_authenticated)
 		return;
+	authors_read(&mail->message, &mail->arena, &mail->facts.authors);
 	mail->dkim =
 		dkim_check_new(mail->host->dkim, &mail->arena, wall_s(mail));
 	mail->facts.dkim = mail->dkim;

@@ -141,6 +141,7 @@ feed(struct judge *judge)
 	message_end(&judge->message);
 	if (judge->message.state == MESSAGE_TOO_LARGE)
 		return false;
+	authors_read(&judge->message, &judge->arena, &judge->facts.authors);
 	dkim_check_header(judge->facts.dkim, &judge->message);
 	arc_check_header(judge->facts.arc, &judge->message,
 			 dkim_check_bodies(judge->facts.dkim));

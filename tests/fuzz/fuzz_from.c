@@ -55,6 +55,7 @@ judge(struct span before, struct span header, struct span behind,
 	message_feed(&message, header, &body);
 	message_feed(&message, behind, &body);
 	message_feed(&message, SPAN_LIT("\r\n"), &body);
+	authors_read(&message, &arena, &facts.authors);
 	facts.dkim = dkim_check_new(engine, &arena, 1800000000);
 	assert(facts.dkim != NULL);
 	dkim_check_header(facts.dkim, &message);

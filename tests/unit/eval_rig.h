@@ -312,6 +312,7 @@ evaluate(const struct mail *mail, unsigned order, bool is_early)
 	assert_true(dkim_check_header(check, &message));
 	facts.stage = EVAL_HEADER;
 	facts.message = &message;
+	authors_read(&message, &arena, &facts.authors);
 	facts.dkim = check;
 	rounds = 0;
 	assert_false(eval_run(&facts, &answers, &verdict));

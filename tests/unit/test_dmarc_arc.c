@@ -524,6 +524,7 @@ evaluate(const char *name, const struct eval_settings *settings,
 		.arc = arc,
 	};
 
+	authors_read(&message, &arena, &facts.authors);
 	assert_true(ip_parse(SPAN_LIT("198.51.100.9"), &facts.spf.client));
 	assert_true(dkim_check_header(facts.dkim, &message));
 	while (!eval_run(&facts, &answers, verdict))

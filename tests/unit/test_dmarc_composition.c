@@ -308,6 +308,7 @@ evaluate(struct span header, struct spf_facts *spf)
 	message_reset(&message);
 	message_feed(&message, header, &body);
 	message_feed(&message, SPAN_LIT("\r\n"), &body);
+	authors_read(&message, &arena, &facts.authors);
 	facts.dkim = dkim_check_new(fake_dkim_engine(), &arena, 1800000000);
 	assert_true(dkim_check_header(facts.dkim, &message));
 	dkim_check_body(facts.dkim, SPAN_LIT("Hello\r\n"));

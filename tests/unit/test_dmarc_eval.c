@@ -303,6 +303,7 @@ t5_reruns_take_no_memory(void **state)
 	facts = facts_of(&mail);
 	facts.stage = EVAL_HEADER;
 	facts.message = &message;
+	authors_read(&message, &arena, &facts.authors);
 	facts.dkim = dkim_check_new(fake_dkim_engine(), &arena, 1800000000);
 	dkim_check_header(facts.dkim, &message);
 	used = arena.used;
@@ -365,6 +366,7 @@ t7_given_up_is_temperror(void **state)
 	answers_init(&answers, &arena, ANSWERS_MAX);
 	facts.stage = EVAL_END;
 	facts.message = &message;
+	authors_read(&message, &arena, &facts.authors);
 	facts.dkim = dkim_check_new(fake_dkim_engine(), &arena, 1800000000);
 	dkim_check_header(facts.dkim, &message);
 	assert_false(eval_run(&facts, &answers, &verdict));

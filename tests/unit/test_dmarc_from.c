@@ -87,26 +87,44 @@ describe(struct judge *judge)
 	assert_false(judge->text.has_overflowed);
 }
 
-/* Read a header, in one piece, and ask eval whose it is. */
 static void
-judge_header(struct judge *judge, struct span header)
+read_header(struct judge *judge, struct span header)
+{
+	struct span body;
+
+	arena_reset(&judge->arena);
+	message_reset(&judge->message);
+	message_feed(&judge->message, header, &body);
+	message_feed(&judge->message, SPAN_LIT("\r\n"), &body);
+}
+
+/* What eval says of that message, sent by these. */
+static void
+judge_authors(struct judge *judge, const struct authors *authors)
 {
 	static const struct eval_settings settings = { .psl = NULL };
 	struct eval_facts facts = { .stage = EVAL_HEADER,
 				    .settings = &settings,
 				    .message = &judge->message,
+				    .authors = *authors,
 				    .spf = { .is_null = true } };
-	struct span body;
 
-	arena_reset(&judge->arena);
 	answers_init(&judge->answers, &judge->arena, ANSWERS_MAX);
-	message_reset(&judge->message);
-	message_feed(&judge->message, header, &body);
-	message_feed(&judge->message, SPAN_LIT("\r\n"), &body);
 	facts.dkim = dkim_check_new(fake_dkim_engine(), &judge->arena, 0);
 	assert_true(dkim_check_header(facts.dkim, &judge->message));
 	assert_false(eval_run(&facts, &judge->answers, &judge->verdict));
 	describe(judge);
+}
+
+/* Read a header, in one piece, and ask eval whose it is. */
+static void
+judge_header(struct judge *judge, struct span header)
+{
+	struct authors authors;
+
+	read_header(judge, header);
+	authors_read(&judge->message, &judge->arena, &authors);
+	judge_authors(judge, &authors);
 }
 
 static void
@@ -161,6 +179,39 @@ t2_each_has_a_domain_or_a_fault(void **state)
 	judge_fini(&judge);
 }
 
+/* A From field may be large, and eval is run again with each answer: whoever
+ * runs it reads the field, once. */
+static void
+t3_eval_does_not_read_it_again(void **state)
+{
+	const struct authors authors = { .count = 1,
+					 .domain = { SPAN_LIT("b.example") } };
+	struct judge judge;
+
+	(void)state;
+	judge_init(&judge);
+	read_header(&judge, SPAN_LIT("From: a@a.example\r\n"));
+	judge_authors(&judge, &authors);
+	assert_true(span_equal(buf_span(&judge.text), SPAN_LIT("b.example")));
+	judge_fini(&judge);
+}
+
+static void
+t4_without_memory_there_is_none(void **state)
+{
+	struct judge judge;
+	struct authors authors;
+
+	(void)state;
+	judge_init(&judge);
+	read_header(&judge, SPAN_LIT("From: a@a.example\r\n"));
+	assert_null(arena_alloc(&judge.arena, (size_t)1 << 40));
+	authors_read(&judge.message, &judge.arena, &authors);
+	assert_int_equal(authors.count, 0);
+	assert_true(judge.arena.has_overflowed);
+	judge_fini(&judge);
+}
+
 static int
 judge_file(const char *path)
 {
@@ -184,6 +235,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t1_the_table),
 		cmocka_unit_test(t2_each_has_a_domain_or_a_fault),
+		cmocka_unit_test(t3_eval_does_not_read_it_again),
+		cmocka_unit_test(t4_without_memory_there_is_none),
 	};
 
 	if (argc == 3 && strcmp(argv[1], "--judge") == 0)
