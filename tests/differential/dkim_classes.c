@@ -212,6 +212,29 @@ is_spaced_name(const struct dkim_case *made,
 	return false;
 }
 
+/* A field that h= names, and that has a NUL. */
+static bool
+is_nul_field(const struct dkim_case *made, const struct dkim_opinions *opinions)
+{
+	struct span rest = span_make(made->octets.p, body_of(made));
+	struct span names = tag_of(opinions->field, "h");
+	struct span name = SPAN_NONE;
+
+	while (rest.n > 0) {
+		struct span line = span_first(rest, span_find(rest, '\n'));
+
+		if (!octet_is_wsp(rest.p[0]))
+			name = span_trim(
+				span_first(line, span_find(line, ':')));
+		if (span_find(line, 0) < line.n && name.n > 0 &&
+		    has_text(names, name))
+			return opinions->result[0] == DKIM_FAIL &&
+			       opinions->result[1] == DKIM_PASS;
+		rest = span_after(rest, line.n < rest.n ? line.n + 1 : line.n);
+	}
+	return false;
+}
+
 /* d= with a dot at its end, and an i=. */
 static bool
 is_dotted_domain(const struct dkim_case *made,
@@ -305,6 +328,15 @@ const struct dkim_class dkim_classes[] = {
 	  .holds = is_spaced_name,
 	  .signature = { SIGNED, .names = "From:Y" }, .header = "Y \t: y\r\n",
 	  .native = DKIM_PASS, .library = DKIM_FAIL },
+	{ .name = "nul-field", .section = "RFC 6376 5.4.2",
+	  .right = RIGHT_NATIVE,
+	  .why = "a field with a NUL is a field all the same, and is the one "
+		 "that h= means where it is the last; libopendkim is not given "
+		 "it, and takes the one above",
+	  .holds = is_nul_field,
+	  .signature = { SIGNED, .names = "From:Y" }, .header = "Y: y\r\n",
+	  .foot = SPAN_LIT("Y: \0\r\n"),
+	  .native = DKIM_FAIL, .library = DKIM_PASS },
 	{ .name = "bare-end-passed", .section = "RFC 6376 3.4.3",
 	  .right = RIGHT_NATIVE,
 	  .why = "lines end in CR LF; libopendkim takes LF for CR LF, and so "
@@ -339,7 +371,7 @@ const struct dkim_class dkim_classes[] = {
 	  .signature = { SIGNED, .names = "From:DKIM-Signature" },
 	  .header = "DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; "
 		    "x=1700000000; h=From; bh=AAAA; b=AAAA\r\n",
-	  .foot = "DKIM-Signature: none\r\n",
+	  .foot = SPAN_LIT("DKIM-Signature: none\r\n"),
 	  .native = DKIM_FAIL, .library = DKIM_PASS },
 	{ .name = "withheld-failed", .section = "RFC 6376 5.4.2",
 	  .right = RIGHT_NATIVE,
@@ -406,8 +438,7 @@ dkim_class_sample(const struct dkim_class *class, struct dkim_case *sample,
 	if (class->above != NULL)
 		buf_append(&sample->octets, span_cstr(class->above));
 	buf_append(&sample->octets, buf_span(&header));
-	if (class->foot != NULL)
-		buf_append(&sample->octets, span_cstr(class->foot));
+	buf_append(&sample->octets, class->foot);
 	buf_append(&sample->octets, SPAN_LIT("\r\n"));
 	buf_append(&sample->octets, buf_span(&body));
 	if (class->below != NULL)

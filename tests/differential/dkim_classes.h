@@ -30,7 +30,8 @@ struct dkim_class {
 	/* The smallest sample: "From: a@signer.example", with more of a header
 	 * and a body, signed; then with what is put above and behind it. */
 	struct signer_signature signature;
-	const char *header, *body, *above, *foot, *below;
+	const char *header, *body, *above, *below;
+	struct span foot;                        /* of the header */
 	size_t fill_header, fill_body, fill_key; /* octets more, of one kind */
 	enum dkim_result native, library;
 };

@@ -210,6 +210,8 @@ choose_signature(struct maker *maker, struct signer_signature *signature)
 {
 	static const char *const folds[] = { " ", "", "\r\n\t", "\r\n ",
 					     " \t" };
+	static const char *const domains[] = { "SIGNER.example",
+					       "signer.example." };
 	static const enum signer_key keys[] = {
 		SIGNER_RSA_1024, SIGNER_RSA_1024, SIGNER_ED25519,
 		SIGNER_ED25519,  SIGNER_RSA_2048,
@@ -222,9 +224,8 @@ choose_signature(struct maker *maker, struct signer_signature *signature)
 		.is_body_relaxed = !dice_once_in(dice, 2),
 		.names = DICE_PICK(dice, lists),
 		.tags = DICE_PICK(dice, extras),
-		.d = dice_once_in(dice, 20)    ? "SIGNER.example"
-		     : dice_once_in(dice, 100) ? "signer.example."
-					       : "signer.example",
+		.d = dice_once_in(dice, 20) ? DICE_PICK(dice, domains)
+					    : "signer.example",
 		.s = dice_once_in(dice, 20) ? "a.b" : "sel",
 		.fold = DICE_PICK(dice, folds),
 		.has_length = dice_once_in(dice, 8),
@@ -437,28 +438,30 @@ break_octet(struct maker *maker, struct buf *text, size_t from, size_t to,
 static void
 change_header(struct maker *maker)
 {
-	static const char *const added[] = {
-		"From: forger@evil.example\r\n",
-		"Subject: forged\r\n",
-		"Received: by f.example\r\n",
-		"X-New: field\r\n",
-		"DKIM-Signature: v=1; a=rsa-sha256\r\n",
-		"DKIM-Signature: none\r\n",
-		"no field\r\n",
-		("DKIM-Signature : v=1; a=rsa-sha256; d=signer.example; "
-		 "s=sel; h=From; bh=AAAA; b=AAAA\r\n"),
-		" continuation\r\n",
-		"X-Nul: a\r\n",
-		": nameless\r\n",
-		"From:\r\n",
+	static const struct span added[] = {
+		SPAN_LIT("From: forger@evil.example\r\n"),
+		SPAN_LIT("Subject: forged\r\n"),
+		SPAN_LIT("Received: by f.example\r\n"),
+		SPAN_LIT("X-New: field\r\n"),
+		SPAN_LIT("DKIM-Signature: v=1; a=rsa-sha256\r\n"),
+		SPAN_LIT("DKIM-Signature: none\r\n"),
+		SPAN_LIT("no field\r\n"),
+		SPAN_LIT("DKIM-Signature : v=1; a=rsa-sha256; "
+			 "d=signer.example; "
+			 "s=sel; h=From; bh=AAAA; b=AAAA\r\n"),
+		SPAN_LIT(" continuation\r\n"),
+		SPAN_LIT("X-Nul: a\0b\r\n"),
+		SPAN_LIT("Received: by\0f.example\r\n"),
+		SPAN_LIT(": nameless\r\n"),
+		SPAN_LIT("From:\r\n"),
 	};
-	const char *text = DICE_PICK(&maker->dice, added);
+	struct span text = DICE_PICK(&maker->dice, added);
 	bool is_above = dice_once_in(&maker->dice, 2);
 
-	replace(&maker->header, is_above ? 0 : maker->header.n, 0,
-		span_cstr(text));
-	snprintf(maker->made->broken, sizeof(maker->made->broken), "%s: %s",
-		 is_above ? "above" : "below", text);
+	replace(&maker->header, is_above ? 0 : maker->header.n, 0, text);
+	snprintf(maker->made->broken, sizeof(maker->made->broken), "%s: %.*s",
+		 is_above ? "above" : "below", (int)text.n,
+		 (const char *)text.p);
 }
 
 static void
