@@ -40,8 +40,11 @@ struct engine {
 
 	/* The addresses of mx and ptr names are looked up for their term. */
 	const struct answer *parent;
+	const char *parent_domain; /* whose record has that term */
 	size_t child;
 	bool matches_any; /* "/0": for this term any address will do */
+
+	const SPF_request_t *request;
 
 	/* The record that decides: the domain's own, or where it redirects. */
 	const SPF_response_t *response;
@@ -179,13 +182,14 @@ get_record(SPF_server_t *server, SPF_request_t *request,
 }
 
 /* The name of the parent's record whose address is due next: an MX of "."
- * has none (RFC 7505). */
+ * has none (RFC 7505). Names may be left over where an included record has
+ * ended with a match; the terms behind the include are another record's. */
 static struct span
 next_child(struct engine *engine)
 {
 	const struct answer *parent = engine->parent;
 
-	if (parent == NULL)
+	if (parent == NULL || engine->parent_domain != engine->request->cur_dom)
 		return SPAN_NONE;
 	while (engine->child < parent->records &&
 	       parent->record[engine->child].value.n == 0)
@@ -345,8 +349,10 @@ lookup(SPF_dns_server_t *dns, const char *text, ns_type ns, int should_cache)
 	if (error != NETDB_SUCCESS)
 		return rr;
 	append_records(engine, rr, answer);
-	if (type == DNS_MX || type == DNS_PTR)
-		engine->parent = answer;
+	if (type != DNS_MX && type != DNS_PTR)
+		return rr;
+	engine->parent = answer;
+	engine->parent_domain = engine->request->cur_dom;
 	return rr;
 }
 
@@ -529,6 +535,7 @@ spf_libspf2(const struct spf_check *check, struct span record,
 			SPF_server_free(server);
 		return decide(outcome, SPF_TEMPERROR, "out of memory");
 	}
+	engine.request = request;
 	arena_init(&engine.scratch, SCRATCH_MAX);
 	is_settled = run(&engine, server, request, record, outcome);
 	arena_fini(&engine.scratch);
