@@ -200,17 +200,34 @@ is_sender_with_space(const struct spf_case *spf,
 	return strchr(spf->local, ' ') != NULL && has_macro(spf, "ls");
 }
 
+/* A target with an empty label, or one that a macro may leave empty. */
+static bool
+is_no_name(const char *target)
+{
+	size_t n = strcspn(target, " ");
+
+	return target[0] == '.' || memmem(target, n, "..", 2) != NULL ||
+	       memmem(target, n, "%{", 2) != NULL;
+}
+
 static bool
 is_ptr_of_no_name(const struct spf_case *spf,
 		  const struct spf_opinions *opinions)
 {
 	if (!says(opinions, 1, VOIDS))
 		return false;
-	for (size_t i = 0; i < spf->count; i++)
-		if (spf->rows[i].type == DNS_TXT &&
-		    spf->rows[i].value != NULL &&
-		    strcasestr(spf->rows[i].value, "ptr:%{") != NULL)
-			return true;
+	for (size_t i = 0; i < spf->count; i++) {
+		const char *at = spf->rows[i].type == DNS_TXT &&
+						 spf->rows[i].value != NULL
+					 ? spf->rows[i].value
+					 : "";
+
+		while ((at = strcasestr(at, "ptr:")) != NULL) {
+			at += strlen("ptr:");
+			if (is_no_name(at))
+				return true;
+		}
+	}
 	return false;
 }
 
