@@ -427,7 +427,7 @@ take_chunk(struct mail *mail, struct span chunk)
 		return;
 	message_feed(&mail->message, chunk, &body);
 	if (mail->message.state == MESSAGE_TOO_LARGE) {
-		refuse(mail, MAIL_HEADER_TOO_LARGE);
+		refuse(mail, mail_refusal_of_header(&mail->message));
 		return;
 	}
 	if (mail->stage == EVAL_ENVELOPE && mail->message.state == MESSAGE_BODY)
@@ -449,7 +449,7 @@ end_data(struct mail *mail)
 	if (mail->refusal == MAIL_NOT_REFUSED) {
 		message_end(&mail->message);
 		if (mail->message.state == MESSAGE_TOO_LARGE)
-			refuse(mail, MAIL_HEADER_TOO_LARGE);
+			refuse(mail, mail_refusal_of_header(&mail->message));
 		else if (mail->stage == EVAL_ENVELOPE)
 			end_header(mail);
 	}

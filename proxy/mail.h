@@ -31,6 +31,7 @@ enum mail_refusal {
 	MAIL_NOT_REFUSED,
 	MAIL_TOO_LARGE,        /* 552 5.3.4 */
 	MAIL_HEADER_TOO_LARGE, /* 552 5.3.4 */
+	MAIL_TOO_MANY_FIELDS,  /* 552 5.3.4 */
 	MAIL_LINE_ENDINGS,     /* 550 5.6.0 */
 	MAIL_LINE_TOO_LONG,    /* 550 5.6.0 */
 	MAIL_NO_ROOM,          /* 452 4.3.1 */
@@ -127,6 +128,9 @@ void mail_count_dns(struct mail *mail);
  * mail knows id, recipient and time itself) or NULL. False without memory. */
 bool mail_compose(struct mail *mail, enum conf_action action,
 		  const struct received *trace);
+
+/* Which limit a header is over: the administrator looks for that one. */
+enum mail_refusal mail_refusal_of_header(const struct message *message);
 
 /* The reply for a refusal. */
 unsigned mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,

@@ -3,6 +3,13 @@
  * judged. */
 #include "proxy/mail.h"
 
+enum mail_refusal
+mail_refusal_of_header(const struct message *message)
+{
+	return message->header.has_overflowed ? MAIL_HEADER_TOO_LARGE
+					      : MAIL_TOO_MANY_FIELDS;
+}
+
 unsigned
 mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
 		   const char **text, const char **rule)
@@ -18,6 +25,10 @@ mail_refusal_reply(enum mail_refusal refusal, const char **enhanced,
 		[MAIL_HEADER_TOO_LARGE] = { 552, "5.3.4",
 					    "Message header is too large",
 					    "header-size" },
+		[MAIL_TOO_MANY_FIELDS] = { 552, "5.3.4",
+					   "Message header has more fields "
+					   "than we take",
+					   "header-fields" },
 		[MAIL_LINE_ENDINGS] = { 550, "5.6.0",
 					"Message holds a bare CR, a bare LF "
 					"or NUL; lines end in CR LF",
