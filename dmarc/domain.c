@@ -9,6 +9,8 @@
  */
 #include "dmarc/domain.h"
 
+#include "smtp/address.h"
+
 #include <assert.h>
 #include <idn2.h>
 #include <libpsl.h>
@@ -19,6 +21,8 @@
  * for each of A-label. (UTS 46 drops a few characters; who uses so many of
  * them has no domain.) */
 #define TEXT_MAX (4 * (DOMAIN_MAX + 1))
+
+#define PSL_COMPILED SPAN_LIT(".DAFSA@PSL_") /* how such a list begins */
 
 struct name {
 	uint8_t octets[DOMAIN_MAX];
@@ -215,13 +219,52 @@ psl_wrap(const psl_ctx_t *list, psl_ctx_t *owned)
 	return psl;
 }
 
+/* One line: a domain that "*." or "!" may stand before, or a dot, and behind
+ * it, after white space, whatever one likes; or a comment. */
+static bool
+psl_line_is_rule(struct span line)
+{
+	size_t n = 0;
+
+	line = span_trim(line);
+	while (n < line.n && !octet_is_wsp(line.p[n]) && line.p[n] != '\r')
+		n++;
+	line = span_first(line, n);
+	if (line.n == 0 || span_starts(line, SPAN_LIT("//")) ||
+	    span_equal(line, SPAN_LIT("*")))
+		return true;
+	if (line.p[0] == '!' || line.p[0] == '.')
+		line = span_after(line, 1);
+	else if (span_starts(line, SPAN_LIT("*.")))
+		line = span_after(line, 2);
+	return address_is_domain(line);
+}
+
+size_t
+domain_psl_fault(struct span text)
+{
+	size_t number = 1;
+
+	if (span_starts(text, PSL_COMPILED))
+		return 0;
+	while (text.n > 0) {
+		size_t n = span_find(text, '\n');
+
+		if (!psl_line_is_rule(span_first(text, n)))
+			return number;
+		text = span_after(text, n < text.n ? n + 1 : n);
+		number++;
+	}
+	return 0;
+}
+
 struct domain_psl *
 domain_psl_new(struct span text)
 {
 	psl_ctx_t *list;
 	FILE *memory;
 
-	if (text.n == 0)
+	if (text.n == 0 || domain_psl_fault(text) != 0)
 		return NULL;
 	/* Opened for reading only: the octets are not written to. No file is
 	 * touched; libpsl takes text from nothing but a stream. */

@@ -51,9 +51,14 @@ struct span domain_prefix(struct span label, struct span domain,
 /* A public suffix list. Immutable once made; may be shared. */
 struct domain_psl;
 
-/* From the octets of a public_suffix_list.dat; NULL if it holds no rule or
- * memory is short. The caller owns it. */
+/* From the octets of a public_suffix_list.dat; NULL if it holds no rule, or a
+ * line that is none, or memory is short. The caller owns it. */
 struct domain_psl *domain_psl_new(struct span text);
+
+/* The number of the first line that is no rule, counted from 1; 0 if there is
+ * none such. What a server says in place of the list must not be taken for
+ * one: all below co.uk would be one organization. */
+size_t domain_psl_fault(struct span text);
 
 /* libpsl's built-in list; NULL if it has none. */
 struct domain_psl *domain_psl_builtin(void);

@@ -7,6 +7,20 @@
 
 #define PSL_DEFAULT "/usr/share/publicsuffix/public_suffix_list.dat"
 
+static void
+explain_psl(const char *name, struct span text, struct buf *faults)
+{
+	size_t line = domain_psl_fault(text);
+
+	if (line > 0)
+		buf_printf(faults,
+			   "%s:%zu: expected a rule of a public suffix list, "
+			   "such as \"co.uk\"\n",
+			   name, line);
+	else
+		buf_printf(faults, "%s: not a public suffix list\n", name);
+}
+
 static bool
 load_psl(struct rules *rules, const struct conf *conf, struct buf *faults)
 {
@@ -25,8 +39,7 @@ load_psl(struct rules *rules, const struct conf *conf, struct buf *faults)
 	if (textfile_read(name, &text, faults)) {
 		rules->psl = domain_psl_new(buf_span(&text));
 		if (rules->psl == NULL)
-			buf_printf(faults, "%s: not a public suffix list\n",
-				   name);
+			explain_psl(name, buf_span(&text), faults);
 	}
 	buf_fini(&text);
 	return rules->psl != NULL;

@@ -351,6 +351,39 @@ t12_a_list_without_rules_is_none(void **state)
 	domain_psl_free(NULL);
 }
 
+/* What a server says in place of a list. */
+static void
+t12_what_is_no_list_is_none(void **state)
+{
+	static const struct {
+		struct span text;
+		size_t line;
+	} cases[] = {
+		{ SPAN_LIT("com\n\n// x\n *.jp\nco.uk a "
+			   "remark\n*.ck\r\n!www.ck"),
+		  0 },
+		{ SPAN_LIT("*\n.com\n\xe5\x85\xac\xe5\x8f\xb8.cn\n"), 0 },
+		{ SPAN_LIT("<html>\n<body>404 Not Found</body>\n"), 1 },
+		{ SPAN_LIT("com\n\t<p>404 Not Found</p>\n"), 2 },
+		{ SPAN_LIT("com\n{\"error\": 404}\n"), 2 },
+		{ SPAN_LIT("com\nco..uk\n"), 2 },
+		{ SPAN_LIT("com\n*."), 2 },
+		{ SPAN_LIT("com\n!"), 2 },
+		{ SPAN_LIT("com\na\0b\n"), 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct domain_psl *psl = domain_psl_new(cases[i].text);
+
+		if (domain_psl_fault(cases[i].text) != cases[i].line ||
+		    (psl != NULL) != (cases[i].line == 0))
+			fail_msg("case %zu: line %zu", i,
+				 domain_psl_fault(cases[i].text));
+		domain_psl_free(psl);
+	}
+}
+
 static void
 t13_the_built_in_list(void **state)
 {
@@ -384,6 +417,7 @@ main(void)
 		TEST(t10_a_prefix_fits_the_dns_or_is_empty),
 		TEST(t11_a_list_from_text),
 		TEST(t12_a_list_without_rules_is_none),
+		TEST(t12_what_is_no_list_is_none),
 		TEST(t13_the_built_in_list),
 	};
 

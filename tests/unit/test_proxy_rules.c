@@ -72,6 +72,11 @@ what_is_wrong_is_said(void **state)
 		{ "psl-file = ", NULL,
 		  "cannot read /does/not/exist: No such file or directory\n" },
 		{ "psl-file = ", "// none\n", ": not a public suffix list\n" },
+		{ "psl-file = ", "// a list\ncom\n<html>404\n",
+		  ":3: expected a rule of a public suffix list, such as "
+		  "\"co.uk\"\n" },
+		{ "psl-file = ", "root:x:0:0:root:/root:/bin/sh\n",
+		  ":1: expected a rule" },
 		{ "dmarc { no-sampling-file = ", NULL,
 		  "cannot read /does/not/exist: No such file or directory\n" },
 		{ "dmarc { no-sampling-file = ",
