@@ -3,9 +3,9 @@
  * dmarcgate: the command line of the daemon.
  */
 #include "proxy/cryptomem.h"
-#include "proxy/keyring.h"
 #include "proxy/log.h"
 #include "proxy/master.h"
+#include "proxy/resources.h"
 #include "proxy/version.h"
 
 #include <stdio.h>
@@ -134,17 +134,16 @@ print_conf(const struct conf *conf)
 	return EXIT_SUCCESS;
 }
 
-/* Whether certificates and keys can be read and fit. */
+/* Whether the files that settings name can be read, and are what they are
+ * taken for: certificates and keys, the zone, lists of domains. */
 static bool
-check_keys(const struct conf *conf)
+check_files(const struct conf *conf)
 {
-	struct keyring keyring;
 	struct buf faults;
 	bool is_good;
 
 	buf_init(&faults, FAULTS_MAX);
-	is_good = keyring_open(&keyring, conf, &faults);
-	keyring_close(&keyring);
+	is_good = resources_check_files(conf, &faults);
 	put(stderr, &faults);
 	buf_fini(&faults);
 	return is_good;
@@ -168,7 +167,7 @@ run(const struct command_line *line)
 		return status;
 	if (!line->is_test)
 		return master_run(conf);
-	if (check_keys(conf))
+	if (check_files(conf))
 		status = print_conf(conf);
 	conf_free(conf);
 	return status;

@@ -235,6 +235,26 @@ find_privilege(struct resources *resources, const struct conf *conf,
 	return true;
 }
 
+/* All that settings name and that is only read. */
+static bool
+read_files(struct resources *resources, const struct conf *conf,
+	   struct buf *faults)
+{
+	return rules_open(&resources->rules, conf, faults) &&
+	       load_zone(resources, conf, faults) &&
+	       keyring_open(&resources->keyring, conf, faults);
+}
+
+bool
+resources_check_files(const struct conf *conf, struct buf *faults)
+{
+	struct resources resources = { .spool = -1, .bodies = -1 };
+	bool is_good = read_files(&resources, conf, faults);
+
+	resources_close(&resources);
+	return is_good;
+}
+
 bool
 resources_open(struct resources *resources, const struct conf *conf,
 	       struct listeners *listeners, struct buf *faults)
@@ -242,9 +262,7 @@ resources_open(struct resources *resources, const struct conf *conf,
 	*resources = (struct resources){ .spool = -1, .bodies = -1 };
 	raise_limit(RLIMIT_NOFILE);
 	raise_limit(RLIMIT_MEMLOCK);
-	return rules_open(&resources->rules, conf, faults) &&
-	       load_zone(resources, conf, faults) &&
-	       keyring_open(&resources->keyring, conf, faults) &&
+	return read_files(resources, conf, faults) &&
 	       find_privilege(resources, conf, faults) &&
 	       open_listeners(resources, conf, listeners, faults) &&
 	       open_spool(resources, conf, faults) &&

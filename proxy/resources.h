@@ -30,6 +30,10 @@ struct resources {
 	int bodies;                 /* the directory for bodies */
 };
 
+/* Whether all files can be read that settings name, and are what they are
+ * taken for. Nothing is opened for longer than that. */
+bool resources_check_files(const struct conf *conf, struct buf *faults);
+
 /* False with at least one line in faults; resources_close() is due either way,
  * and listeners_revert() in that case. */
 bool resources_open(struct resources *resources, const struct conf *conf,

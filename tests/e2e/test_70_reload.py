@@ -253,6 +253,27 @@ def test_what_the_machine_does_not_allow_leaves_all_as_it_was(mx, changes,
     refuse(mx, word)
 
 
+@pytest.mark.parametrize("setting, text, fault", [
+    ("psl-file", None, "cannot read {}: No such file or directory"),
+    ("psl-file", "com\n<html>404\n", "{}:2: expected a rule"),
+    ("no-sampling-file", "a.example\n\nb..example\n",
+     "{}:3: expected a domain"),
+    ("zone-file", "a.example. 300 IN A 192.0.2\n", "{}:1: "),
+])
+def test_the_check_reads_the_files_that_settings_name(mx, setting, text,
+                                                      fault):
+    """Who checks before a reload learns then what the reload would refuse."""
+    file = mx.home / "named"
+    if text is not None:
+        file.write_text(text)
+    block = {"no-sampling-file": "dmarc", "zone-file": "resolver"}
+    mx.configure(**({block[setting]: {setting: str(file)}}
+                    if setting in block else {setting: str(file)}))
+    done = mx.check()
+    assert done.returncode == 1 and not done.stdout
+    assert fault.format(file) in done.stderr
+
+
 def test_a_reload_reads_the_public_suffix_list_anew(gate, postfix):
     """A name that becomes a public suffix: its record no longer speaks for
     the names below it."""
