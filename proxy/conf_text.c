@@ -312,10 +312,13 @@ scan_rest(struct scanner *scanner, struct conf_statement *statement,
 		token = next(scanner);
 	}
 	if (token != TOKEN_OPEN) {
-		bad(scanner, scanner->token_line,
+		/* What was read instead may stand lines below. */
+		bad(scanner, statement->line,
 		    statement->title.p == NULL
-			    ? "expected \"=\" or \"{\" behind the word"
-			    : "expected \"{\" behind the title of a block");
+			    ? "expected \"=\" or \"{\" behind the word, found "
+			      "neither"
+			    : "expected \"{\" behind the title of a block, "
+			      "or \"=\" behind the word of a setting");
 		return false;
 	}
 	statement->is_block = true;

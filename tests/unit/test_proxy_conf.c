@@ -265,6 +265,13 @@ static const struct {
 	{ "hostname = \"mx\nuser = a",
 	  { "1: this text has no closing quote" } },
 	{ "/* one\n * two", { "1: this comment does not end" } },
+	/* said where it has to be mended, not where that was noticed */
+	{ "dmarc {\n mode \"enforce\"\n}\n",
+	  { "2: expected \"{\" behind the title of a block, or \"=\" behind "
+	    "the word of a setting" } },
+	{ "dmarc {\n mode\n}\n",
+	  { "2: expected \"=\" or \"{\" behind the word, found neither" } },
+	{ "listen \"127.0.0.1:25\"\n\nworkers = 1\n", { "1: expected \"{\"" } },
 	{ "dmarc {\n mode = enforce\n", { "1: this block has no closing" } },
 	{ "dmarc { }\n}", { "2: a \"}\" that closes nothing" } },
 	{ "dmarc { = }", { "1: expected the word of a setting" } },
