@@ -247,6 +247,20 @@ is_dotted_domain(const struct dkim_case *made,
 	       opinions->result[1] == DKIM_NEUTRAL;
 }
 
+/* i= with more than one "@". */
+static bool
+is_quoted_at(const struct dkim_case *made, const struct dkim_opinions *opinions)
+{
+	struct span identity = tag_of(opinions->field, "i");
+	size_t at = span_find(identity, '@');
+
+	(void)made;
+	return at < identity.n &&
+	       span_find(span_after(identity, at + 1), '@') + at + 1 <
+		       identity.n &&
+	       opinions->result[1] == DKIM_NEUTRAL;
+}
+
 static bool
 is_bare_end_passed(const struct dkim_case *made,
 		   const struct dkim_opinions *opinions)
@@ -361,6 +375,14 @@ const struct dkim_class dkim_classes[] = {
 	  .signature = { SIGNED, .names = "From",
 			 .tags = "; i=@signer.example",
 			 .d = "signer.example." },
+	  .native = DKIM_PASS, .library = DKIM_NEUTRAL },
+	{ .name = "quoted-at", .section = "RFC 6376 3.5",
+	  .right = RIGHT_NATIVE,
+	  .why = "the local part of i= may have an \"@\" in quotes, and the "
+		 "domain is behind the last one; libopendkim takes the first",
+	  .holds = is_quoted_at,
+	  .signature = { SIGNED, .names = "From",
+			 .tags = "; i=\"a@b\"@signer.example" },
 	  .native = DKIM_PASS, .library = DKIM_NEUTRAL },
 	{ .name = "withheld-passed", .section = "RFC 6376 5.4.2",
 	  .right = RIGHT_NATIVE,

@@ -201,6 +201,7 @@ static const char *const bad_extras[] = {
 	"; x=1799999999",
 	"; l=",
 	"; i=%20@signer.example",
+	"; i=\"a@b\"@signer.example",
 	"; i==@signer.example",
 	"; u",
 };
