@@ -428,6 +428,7 @@ test_05_a_chain(void **state)
 				   .reason = "",
 				   .sets = 1,
 				   .set = sets,
+				   .has_oldest_pass = true,
 				   .oldest_pass = 1 };
 	struct span line;
 
