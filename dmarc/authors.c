@@ -68,6 +68,7 @@ authors_read(const struct message *message, struct arena *arena,
 	     struct authors *authors)
 {
 	size_t fields = message_count(message, FROM);
+	ROOM(room, 1024);
 	struct arena scratch;
 
 	*authors = (struct authors){ .count = 0 };
@@ -75,7 +76,7 @@ authors_read(const struct message *message, struct arena *arena,
 		note_fault(authors, FROM_FAULT_MISSING);
 	if (fields > 1)
 		note_fault(authors, FROM_FAULT_REPEATED);
-	arena_init(&scratch, SCRATCH_MAX);
+	arena_init_room(&scratch, SCRATCH_MAX, room, sizeof(room));
 	for (size_t i = message_find(message, FROM, 0); i < message->fields;
 	     i = message_find(message, FROM, i + 1))
 		read_field(authors, message_field(message, i).body, &scratch,

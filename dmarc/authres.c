@@ -508,11 +508,12 @@ is_doubtful(struct span id)
 static bool
 is_same_domain(struct span a, struct span b)
 {
+	ROOM(room, 1024);
 	struct arena arena;
 	struct span one, two;
 	bool is_same;
 
-	arena_init(&arena, (size_t)4 * DOMAIN_MAX);
+	arena_init_room(&arena, (size_t)4 * DOMAIN_MAX, room, sizeof(room));
 	is_same = domain_normalise(a, &arena, &one) &&
 		  domain_normalise(b, &arena, &two) && span_equal(one, two);
 	is_same = is_same || arena.has_overflowed;

@@ -139,13 +139,14 @@ spf_eval(const struct spf_facts *facts, struct answers *answers,
 	 struct spf_outcome *outcome)
 {
 	struct spf_check check;
+	ROOM(room, 1024);
 	struct arena scratch;
 	bool is_settled;
 
 	*outcome = (struct spf_outcome){ .result = SPF_NONE };
 	if (facts->client.family == IP_NONE)
 		return settle(outcome, SPF_NONE, "no client address");
-	arena_init(&scratch, SCRATCH_MAX);
+	arena_init_room(&scratch, SCRATCH_MAX, room, sizeof(room));
 	if (choose_identity(facts, &scratch, &check))
 		is_settled =
 			check_host(&check, facts->engine, answers, outcome);

@@ -274,13 +274,14 @@ append_macro(const struct spf_macros *macros, const struct spf_piece *piece,
 	bool is_whole = piece->parts == 0 && !piece->is_reversed &&
 			piece->delimiters.n == 0;
 	size_t before = out->n, octets;
+	ROOM(room, VALUE_MAX + 1);
 	struct buf value;
 
 	if (is_whole && !piece->is_escaped) {
 		append_value(macros, piece->letter, out);
 		return out->n - before;
 	}
-	buf_init(&value, VALUE_MAX);
+	buf_init_room(&value, VALUE_MAX, room, sizeof(room));
 	append_value(macros, piece->letter, &value);
 	out->has_overflowed |= value.has_overflowed;
 	if (is_whole)

@@ -550,11 +550,12 @@ spf_native(const struct spf_check *check, struct span record,
 {
 	struct scope scope = { .domain = check->domain, .record = record };
 	struct decision decision;
+	ROOM(room, SPF_RUN_ROOM);
 	struct spf_run run;
 	bool is_settled;
 	enum met met;
 
-	spf_run_init(&run, check, answers);
+	spf_run_init(&run, check, answers, room);
 	run.octets = record.n;
 	met = evaluate(&run, &scope, &decision);
 	is_settled = conclude(&run, met, &decision, outcome);

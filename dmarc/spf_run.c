@@ -14,11 +14,13 @@
 
 void
 spf_run_init(struct spf_run *run, const struct spf_check *check,
-	     struct answers *answers)
+	     struct answers *answers, uint8_t room[SPF_RUN_ROOM])
 {
+	const size_t half = SPF_RUN_ROOM / 2;
+
 	*run = (struct spf_run){ .check = check, .answers = answers };
-	arena_init_small(&run->scratch, SCRATCH_MAX, SCRATCH_MAX / 8);
-	buf_init(&run->text, SPF_EXPANSION_MAX);
+	arena_init_room(&run->scratch, SCRATCH_MAX, room, half);
+	buf_init_room(&run->text, SPF_EXPANSION_MAX, room + half, half);
 }
 
 void

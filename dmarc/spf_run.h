@@ -33,8 +33,10 @@ struct spf_run {
 	struct spf_step step[SPF_STEPS_MAX];
 };
 
+/* In room that outlives it, aligned for any type; it allocates for more. */
+#define SPF_RUN_ROOM 2048
 void spf_run_init(struct spf_run *run, const struct spf_check *check,
-		  struct answers *answers);
+		  struct answers *answers, uint8_t room[SPF_RUN_ROOM]);
 void spf_run_fini(struct spf_run *run);
 
 /* Note where the walk is: at a term of this record, or at its end. */

@@ -166,10 +166,11 @@ static bool
 send_hello(struct backend *backend, const struct backend_identity *identity,
 	   struct buf *out)
 {
+	ROOM(room, 301);
 	struct buf line;
 	bool is_sent;
 
-	buf_init(&line, 300);
+	buf_init_room(&line, 300, room, sizeof(room));
 	buf_append(&line, SPAN_LIT("EHLO "));
 	buf_append(&line, identity->gate);
 	buf_append(&line, SPAN_LIT("\r\n"));
@@ -184,10 +185,11 @@ static bool
 send_xclient(struct backend *backend, const struct backend_identity *identity,
 	     struct buf *out)
 {
+	ROOM(room, 2049);
 	struct buf line;
 	bool is_sent;
 
-	buf_init(&line, 2048);
+	buf_init_room(&line, 2048, room, sizeof(room));
 	is_sent = xclient_format(&identity->client, backend->ehlo.xclient,
 				 &line) &&
 		  client_send(&backend->client, CLIENT_XCLIENT, TAG_OURS,
@@ -693,11 +695,12 @@ backend_chunk(struct backend *backend, uint64_t octets, struct buf *out)
 		.chunk = octets,
 		.is_last = true,
 	};
+	ROOM(room, 65);
 	struct buf line;
 	bool is_sent;
 
 	backend->has_content = false;
-	buf_init(&line, 64);
+	buf_init_room(&line, 64, room, sizeof(room));
 	is_sent = command_format(&command, &line) &&
 		  client_send(&backend->client, CLIENT_CHUNK, 0,
 			      buf_span(&line), out);

@@ -44,9 +44,10 @@ static void
 enforce(struct session *session)
 {
 	struct mail *mail = session->mail;
+	ROOM(room, REPLY_LINE_MAX + 1);
 	struct buf text;
 
-	buf_init(&text, REPLY_LINE_MAX);
+	buf_init_room(&text, REPLY_LINE_MAX, room, sizeof(room));
 	if (!decision_text(&mail->decision, &mail->verdict, buf_span(&mail->id),
 			   &text)) {
 		buf_reset(&text);

@@ -13,9 +13,10 @@ greeting_banner(struct session *session)
 {
 	const struct conf *conf = session->host->conf;
 	struct span text = buf_span(&session->backend.banner);
+	ROOM(room, 301);
 	struct buf own;
 
-	buf_init(&own, 300);
+	buf_init_room(&own, 300, room, sizeof(room));
 	if (text.n == 0 || !routing_is_early(session)) {
 		buf_append(&own, conf->hostname);
 		buf_append(&own, SPAN_LIT(" ESMTP"));

@@ -77,12 +77,13 @@ now_us(const struct mail *mail)
 static struct span
 keep_address(struct mail *mail, const struct path *path)
 {
+	ROOM(room, ADDRESS_PATH_MAX + 3);
 	struct span kept;
 	struct buf text;
 
 	if (path->is_null)
 		return SPAN_NONE;
-	buf_init(&text, ADDRESS_PATH_MAX + 2);
+	buf_init_room(&text, ADDRESS_PATH_MAX + 2, room, sizeof(room));
 	path_format(path, &text);
 	kept = buf_span(&text);
 	if (kept.n >= 2)
@@ -96,10 +97,11 @@ keep_address(struct mail *mail, const struct path *path)
 static struct span
 keep_line(struct mail *mail, const struct command *command)
 {
+	ROOM(room, COMMAND_LINE_MAX);
 	struct span kept = SPAN_NONE;
 	struct buf line;
 
-	buf_init(&line, 2 * COMMAND_LINE_MAX);
+	buf_init_room(&line, 2 * COMMAND_LINE_MAX, room, sizeof(room));
 	if (command_format(command, &line))
 		kept = arena_copy(&mail->arena, buf_span(&line));
 	buf_fini(&line);
@@ -217,10 +219,11 @@ mail_add_recipient(struct mail *mail, const struct command *command,
 static struct span
 divert_line(struct mail *mail, struct span address, bool has_dsn)
 {
+	ROOM(room, COMMAND_LINE_MAX + 1);
 	struct span kept;
 	struct buf line;
 
-	buf_init(&line, COMMAND_LINE_MAX);
+	buf_init_room(&line, COMMAND_LINE_MAX, room, sizeof(room));
 	buf_append(&line, SPAN_LIT("RCPT TO:<"));
 	buf_append(&line, address);
 	buf_append(&line, SPAN_LIT(">"));

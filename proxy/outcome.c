@@ -108,11 +108,13 @@ void
 outcome_relay(struct session *session, const struct reply *reply)
 {
 	bool is_accepted = reply_class(reply->code) == 2;
+	ROOM(room, REPLY_LINE_MAX);
 	struct buf summary;
 
 	buf_reset(&session->final);
 	reply_relay(&session->final, reply);
-	buf_init(&summary, REPLY_LINE_MAX * REPLY_LINES_MAX);
+	buf_init_room(&summary, REPLY_LINE_MAX * REPLY_LINES_MAX, room,
+		      sizeof(room));
 	reply_summary(&summary, reply);
 	session->is_goodbye = reply->code == 421;
 	if (!is_accepted)

@@ -99,11 +99,12 @@ const struct conf_route *
 routing_find(struct session *session, const struct path *path)
 {
 	const struct conf_arrival arrival = arrival_of(session);
+	ROOM(room, 1024);
 	struct arena arena;
 	struct span domain = SPAN_NONE;
 	const struct conf_route *route;
 
-	arena_init(&arena, 4096);
+	arena_init_room(&arena, 4096, room, sizeof(room));
 	if (!path->is_literal)
 		domain_normalise(path->domain, &arena, &domain);
 	route = conf_route(session->host->conf, &arrival, path->local, domain);

@@ -38,6 +38,7 @@ struct arena_chunk {
 	struct arena_chunk *older;
 	size_t size; /* of octets */
 	size_t used;
+	bool is_lent; /* it is the caller's room */
 	alignas(max_align_t) uint8_t octets[];
 };
 
@@ -53,25 +54,44 @@ arena_init(struct arena *arena, size_t cap)
 	arena_init_small(arena, cap, ARENA_CHUNK);
 }
 
+static void
+chunk_init(struct arena_chunk *chunk, size_t size, bool is_lent)
+{
+	chunk->older = NULL;
+	chunk->size = size;
+	chunk->used = 0;
+	chunk->is_lent = is_lent;
+	ARENA_HIDE(chunk->octets, size);
+}
+
 static struct arena_chunk *
 chunk_new(size_t size)
 {
 	struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);
 
-	if (chunk == NULL)
-		return NULL;
-	chunk->older = NULL;
-	chunk->size = size;
-	chunk->used = 0;
-	ARENA_HIDE(chunk->octets, size);
+	if (chunk != NULL)
+		chunk_init(chunk, size, false);
 	return chunk;
+}
+
+void
+arena_init_room(struct arena *arena, size_t cap, void *room, size_t n)
+{
+	struct arena_chunk *chunk = room;
+
+	assert(n >= ARENA_ROOM_MIN && ARENA_ROOM_MIN > sizeof(*chunk));
+	arena_init(arena, cap);
+	chunk_init(chunk, n - sizeof(*chunk), true);
+	arena->chunks = chunk;
+	arena->held = n;
 }
 
 static void
 chunk_free(struct arena_chunk *chunk)
 {
 	ARENA_SHOW(chunk->octets, chunk->size);
-	free(chunk);
+	if (!chunk->is_lent)
+		free(chunk);
 }
 
 /* The newest chunk if it has n octets of room, else a new one; or NULL. */
@@ -100,8 +120,9 @@ padded(size_t n)
 	return n == 0 ? unit : n + (unit - n % unit) % unit;
 }
 
-void *
-arena_alloc(struct arena *arena, size_t n)
+/* n octets that may hold anything, or NULL. */
+static uint8_t *
+take(struct arena *arena, size_t n)
 {
 	size_t left = arena->cap - arena->used;
 	struct arena_chunk *chunk = NULL;
@@ -122,7 +143,15 @@ arena_alloc(struct arena *arena, size_t n)
 	 * fits without it is never refused for it. */
 	arena->used += padded(n) < left ? padded(n) : left;
 	ARENA_SHOW(p, n);
-	return memset(p, 0, n);
+	return p;
+}
+
+void *
+arena_alloc(struct arena *arena, size_t n)
+{
+	uint8_t *p = take(arena, n);
+
+	return p == NULL ? NULL : memset(p, 0, n);
 }
 
 struct span
@@ -132,7 +161,7 @@ arena_copy(struct arena *arena, struct span s)
 
 	if (s.n == 0)
 		return SPAN_NONE;
-	p = arena_alloc(arena, s.n);
+	p = take(arena, s.n);
 	if (p == NULL)
 		return SPAN_NONE;
 	memcpy(p, s.p, s.n);

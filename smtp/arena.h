@@ -8,12 +8,16 @@
  * does too until arena_reset(): a caller may build a whole structure and ask
  * once at the end whether it is complete.
  *
+ * A scratch arena begins in room of the caller's, on the stack (see
+ * smtp/room.h), and allocates only for more than fits there.
+ *
  * arena_reset() keeps its first chunk, so that after warm-up a mail of usual
  * size allocates nothing.
  */
 #ifndef SMTP_ARENA_H
 #define SMTP_ARENA_H
 
+#include "smtp/room.h"
 #include "smtp/span.h"
 
 struct arena_chunk;
@@ -32,6 +36,11 @@ void arena_init(struct arena *arena, size_t cap);
 
 /* The same for little that is held for long: it grows by so many octets. */
 void arena_init_small(struct arena *arena, size_t cap, size_t chunk);
+
+/* The same, in n octets of room (ARENA_ROOM_MIN at least, aligned for any type)
+ * that outlive the arena, as long as it fits. */
+void arena_init_room(struct arena *arena, size_t cap, void *room, size_t n);
+#define ARENA_ROOM_MIN 64
 
 /* n zeroed octets aligned for any type, or NULL once it has overflowed. */
 void *arena_alloc(struct arena *arena, size_t n);

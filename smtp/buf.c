@@ -20,6 +20,24 @@ buf_init(struct buf *buf, size_t max)
 	*buf = (struct buf){ .max = max };
 }
 
+void
+buf_init_room(struct buf *buf, size_t max, void *room, size_t n)
+{
+	*buf = (struct buf){ .p = room, .max = max, .is_lent = true };
+	buf->cap = n - 1 < max ? n - 1 : max;
+}
+
+/* An allocation of n octets with what was in the old one. */
+static uint8_t *
+reallocate(struct buf *buf, size_t n)
+{
+	uint8_t *p = realloc(buf->is_lent ? NULL : buf->p, n);
+
+	if (p != NULL && buf->is_lent)
+		memcpy(p, buf->p, buf->start + buf->n);
+	return p;
+}
+
 /* Enlarge the allocation to n octets, twofold at least; n is at most max. One
  * octet more than cap is allocated, for the NUL of vsnprintf(). */
 static bool
@@ -34,10 +52,11 @@ grow(struct buf *buf, size_t n)
 		cap = n;
 	if (cap > buf->max)
 		cap = buf->max;
-	p = cap == SIZE_MAX ? NULL : realloc(buf->p, cap + 1);
+	p = cap == SIZE_MAX ? NULL : reallocate(buf, cap + 1);
 	if (p == NULL)
 		return false;
 	buf->p = p;
+	buf->is_lent = false;
 	buf->cap = cap;
 	return true;
 }
@@ -154,6 +173,7 @@ buf_swap(struct buf *a, struct buf *b)
 void
 buf_fini(struct buf *buf)
 {
-	free(buf->p);
+	if (!buf->is_lent)
+		free(buf->p);
 	buf_init(buf, buf->max);
 }

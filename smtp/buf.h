@@ -7,11 +7,15 @@
  * is refused as well until buf_reset(), so a text may be composed of many
  * pieces and checked once. A system without memory is the same as a full buf.
  *
+ * A buf for little that is over soon begins in room of the caller's, on the
+ * stack, and allocates only for more than fits there.
+ *
  * Spans taken from a buf die with its next append, consume or reset.
  */
 #ifndef SMTP_BUF_H
 #define SMTP_BUF_H
 
+#include "smtp/room.h"
 #include "smtp/span.h"
 
 #include <assert.h>
@@ -24,10 +28,15 @@ struct buf {
 	size_t cap;   /* octets allocated */
 	size_t max;   /* most octets it may hold */
 	bool has_overflowed;
+	bool is_lent; /* p is the caller's room */
 };
 
 /* An empty buf that may hold max octets. Allocates nothing. */
 void buf_init(struct buf *buf, size_t max);
+
+/* The same, in n octets of room (not 0) that outlive the buf, as long as it
+ * fits. */
+void buf_init_room(struct buf *buf, size_t max, void *room, size_t n);
 
 /* As buf_reserve(), where the allocation may have to be made or enlarged. */
 uint8_t *buf_enlarge(struct buf *buf, size_t n);

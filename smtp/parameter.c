@@ -30,10 +30,11 @@ is_each(struct span text, bool (*is_good)(uint8_t c))
 static bool
 is_xtext(struct span text)
 {
+	ROOM(room, COMMAND_LINE_MAX + 1);
 	struct buf decoded;
 	bool is_good;
 
-	buf_init(&decoded, COMMAND_LINE_MAX);
+	buf_init_room(&decoded, COMMAND_LINE_MAX, room, sizeof(room));
 	is_good = text.n > 0 && xtext_decode(text, &decoded) &&
 		  !xtext_hides_control(text);
 	buf_fini(&decoded);

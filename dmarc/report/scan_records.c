@@ -7,13 +7,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define ROOM (2 * SCAN_LINE_MAX)
+#define LINES_ROOM (2 * SCAN_LINE_MAX)
 #define KEPT (SCAN_LINE_MAX / 2) /* of a line that is too long */
 
 bool
 scan_records_init(struct scan_records *records)
 {
-	*records = (struct scan_records){ .octets = malloc(ROOM) };
+	*records = (struct scan_records){ .octets = malloc(LINES_ROOM) };
 	return records->octets != NULL;
 }
 
@@ -51,14 +51,14 @@ scan_records_room(struct scan_records *records, size_t *n)
 	records->searched -= records->begin;
 	records->begin = 0;
 	records->end = held;
-	*n = ROOM - held;
+	*n = LINES_ROOM - held;
 	return records->octets + held;
 }
 
 void
 scan_records_extend(struct scan_records *records, size_t n)
 {
-	assert(n <= ROOM - records->end);
+	assert(n <= LINES_ROOM - records->end);
 	records->end += n;
 }
 

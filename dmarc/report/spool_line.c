@@ -533,12 +533,12 @@ rcode(const struct answer *answer)
 static void
 write_mx(struct spool_writer *writer, const struct dns_record *record)
 {
-	uint8_t room[300];
+	ROOM(room, 301);
 	struct buf buf;
 
 	/* A normalised name has at most 253 octets. */
-	assert(record->value.n <= sizeof room - 8);
-	buf_init(&buf, sizeof room);
+	assert(record->value.n <= sizeof(room) - 8);
+	buf_init_room(&buf, sizeof(room) - 1, room, sizeof(room));
 	buf_append_u64(&buf, record->preference);
 	buf_append_octet(&buf, ' ');
 	buf_append(&buf, record->value.n == 0 ? SPAN_LIT(".") : record->value);

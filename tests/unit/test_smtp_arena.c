@@ -213,6 +213,30 @@ fini_leaves_an_arena_as_after_init(void **state)
 	assert_null(arena.chunks);
 }
 
+static void
+a_room_is_used_as_long_as_it_is_enough(void **state)
+{
+	ROOM(room, KIB);
+	struct arena arena;
+	uint8_t *first, *second;
+
+	(void)state;
+	memset(room, 'x', sizeof(room));
+	arena_init_room(&arena, 64 * KIB, room, sizeof(room) - 1);
+	first = arena_alloc(&arena, KIB / 2);
+	assert_in_range((size_t)(first - room), 0, KIB / 2);
+	for (size_t i = 0; i < KIB / 2; i++)
+		assert_int_equal(first[i], 0);
+	second = arena_alloc(&arena, KIB);
+	assert_non_null(second);
+	assert_false(second >= room && second < room + KIB);
+	arena_reset(&arena);
+	assert_ptr_equal(arena_alloc(&arena, 1), first);
+	arena_fini(&arena);
+	assert_null(arena.chunks);
+	assert_int_equal(room[KIB - 1], 'x');
+}
+
 int
 main(void)
 {
@@ -228,6 +252,7 @@ main(void)
 		cmocka_unit_test(reset_keeps_the_first_chunk),
 		cmocka_unit_test(reset_lets_an_outsize_chunk_go),
 		cmocka_unit_test(fini_leaves_an_arena_as_after_init),
+		cmocka_unit_test(a_room_is_used_as_long_as_it_is_enough),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

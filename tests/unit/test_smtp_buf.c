@@ -251,6 +251,46 @@ swap_exchanges_contents_and_limits(void **state)
 	buf_fini(&b);
 }
 
+/* Of whatever size it is, and however far it was consumed. */
+static void
+a_room_is_used_as_long_as_it_is_enough(void **state)
+{
+	struct buf buf;
+
+	(void)state;
+	for (size_t n = 1; n <= 40; n++) {
+		ROOM(room, 41);
+
+		room[n] = 'x';
+		buf_init_room(&buf, 100, room, n);
+		for (size_t i = 0; i + 1 < n; i++)
+			assert_true(buf_append_octet(&buf, 'a'));
+		assert_ptr_equal(buf.p, room);
+		assert_true(buf_append(&buf, SPAN_LIT("bc")));
+		assert_ptr_not_equal(buf.p, room);
+		buf_consume(&buf, n - 1);
+		assert_holds(&buf, SPAN_LIT("bc"));
+		assert_int_equal(room[n], 'x');
+		assert_false(buf_printf(&buf, "%100s", ""));
+		buf_fini(&buf);
+	}
+}
+
+static void
+a_room_larger_than_the_maximum_changes_nothing(void **state)
+{
+	ROOM(room, 100);
+	struct buf buf;
+
+	(void)state;
+	buf_init_room(&buf, 3, room, sizeof(room));
+	assert_true(buf_printf(&buf, "abc"));
+	assert_false(buf_append_octet(&buf, 'd'));
+	assert_ptr_equal(buf.p, room);
+	buf_fini(&buf);
+	assert_null(buf.p);
+}
+
 int
 main(void)
 {
@@ -266,6 +306,9 @@ main(void)
 		cmocka_unit_test(consuming_all_begins_at_the_front),
 		cmocka_unit_test(reset_keeps_the_memory_and_fini_does_not),
 		cmocka_unit_test(swap_exchanges_contents_and_limits),
+		cmocka_unit_test(a_room_is_used_as_long_as_it_is_enough),
+		cmocka_unit_test(
+			a_room_larger_than_the_maximum_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
