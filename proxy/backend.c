@@ -29,11 +29,24 @@ backend_fini(struct backend *backend)
 }
 
 void
+backend_clear(struct backend *backend)
+{
+	struct backend before = *backend;
+
+	backend_init(backend);
+	backend->in = before.in;
+	backend->banner = before.banner;
+	backend->client.held = before.client.held;
+	buf_reset(&backend->in);
+	buf_reset(&backend->banner);
+	buf_reset(&backend->client.held);
+}
+
+void
 backend_connect(struct backend *backend, const struct conf *conf, size_t index,
 		const struct upstream_target *target, uint64_t now_us)
 {
-	backend_fini(backend);
-	backend_init(backend);
+	backend_clear(backend);
 	backend->state = BACKEND_CONNECTING;
 	backend->conf = &conf->backends[index];
 	backend->index = index;
@@ -146,7 +159,10 @@ backend_connected(struct backend *backend,
 static void
 forget_answer(struct backend *backend)
 {
-	buf_consume(&backend->in, backend->used);
+	if (backend->in.n > 0)
+		buf_consume(&backend->in, backend->used);
+	else
+		backend->live = span_after(backend->live, backend->used);
 	backend->used = 0;
 }
 
@@ -156,10 +172,32 @@ backend_octets(struct backend *backend, struct span octets, uint64_t now_us)
 	if (!backend_is_alive(backend))
 		return;
 	backend->since_us = now_us;
-	forget_answer(backend);
-	if (!buf_append(&backend->in, octets))
+	if (!backend_keep(backend))
+		return;
+	if (backend->in.n == 0)
+		backend->live = octets;
+	else if (!buf_append(&backend->in, octets))
 		backend_closed(backend, EVENT_BACKEND_PROTOCOL,
 			       "it talks without an end");
+}
+
+bool
+backend_keep(struct backend *backend)
+{
+	struct span live;
+	bool is_kept;
+
+	forget_answer(backend);
+	live = backend->live;
+	backend->live = SPAN_NONE;
+	is_kept = !backend_is_alive(backend) || live.n == 0 ||
+		  buf_append(&backend->in, live);
+	if (!is_kept)
+		backend_closed(backend, EVENT_OUT_OF_MEMORY,
+			       "no room for its reply");
+	if (backend->in.n == 0)
+		buf_fini(&backend->in); /* it may be idle */
+	return is_kept;
 }
 
 static bool
@@ -371,7 +409,7 @@ on_starttls(struct backend *backend, const struct backend_identity *identity,
 		return lose(backend, EVENT_BACKEND_DOWN, "it refused STARTTLS");
 	if (reply->code != 220)
 		return introduce(backend, identity, out);
-	if (backend->in.n > backend->used)
+	if (backend_unread(backend).n > 0)
 		return lose(backend, EVENT_BACKEND_DOWN,
 			    "octets behind its reply to STARTTLS");
 	backend->state = BACKEND_SECURING;
@@ -510,10 +548,10 @@ backend_next(struct backend *backend, const struct backend_identity *identity,
 	while (backend_is_alive(backend)) {
 		enum client_status status;
 		enum backend_news news;
-		struct span in;
+		struct span in, unread;
 
 		forget_answer(backend);
-		in = buf_span(&backend->in);
+		in = unread = backend_unread(backend);
 		if (backend->state == BACKEND_NAMING &&
 		    identity->is_name_known) {
 			news = identify(backend, identity, out);
@@ -521,11 +559,9 @@ backend_next(struct backend *backend, const struct backend_identity *identity,
 				return news;
 		}
 		status = client_next(&backend->client, &in, out, answer);
-		backend->used = backend->in.n - in.n;
+		backend->used = unread.n - in.n;
 		switch (status) {
 		case CLIENT_MORE:
-			if (backend->in.n == 0)
-				buf_fini(&backend->in); /* it may be idle */
 			return NEWS_NONE;
 		case CLIENT_GOODBYE:
 			return lose(backend, failure_now(backend),
@@ -615,53 +651,6 @@ backend_login(struct backend *backend, const struct buf *line, struct buf *out,
 	return !line->has_overflowed && client_has_room(&backend->client) &&
 	       client_send(&backend->client, CLIENT_LOGIN, 0, buf_span(line),
 			   out);
-}
-
-static unsigned
-used_by(const struct envelope *envelope, size_t i)
-{
-	const struct recipient *recipient = &envelope->recipients[i];
-
-	return recipient->state == RECIPIENT_REFUSED ? 0
-						     : recipient->extensions;
-}
-
-static bool
-lacks(const struct backend *backend, unsigned used)
-{
-	return backend_is_alive(backend) && backend->greeting == STEP_OK &&
-	       (used & ~backend->ehlo.extensions) != 0;
-}
-
-bool
-backend_lacks(const struct backend *backend, const struct envelope *envelope)
-{
-	unsigned used = envelope->extensions;
-
-	for (size_t i = 0; i < envelope->count; i++)
-		used |= used_by(envelope, i);
-	return lacks(backend, used);
-}
-
-bool
-backend_lacks_one(const struct backend *backend,
-		  const struct envelope *envelope)
-{
-	unsigned used = envelope->extensions;
-
-	if (envelope->count > 0)
-		used |= used_by(envelope, envelope->count - 1);
-	return lacks(backend, used);
-}
-
-bool
-backend_lacks_binary(const struct backend *backend,
-		     const struct envelope *envelope)
-{
-	return backend->failure == EVENT_BACKEND_CHANGED &&
-	       backend->greeting == STEP_OK &&
-	       (envelope->extensions & ~backend->ehlo.extensions &
-		EXTENSION_BIT(EXTENSION_BINARYMIME)) != 0;
 }
 
 bool

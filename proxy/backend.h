@@ -105,8 +105,9 @@ struct backend {
 	size_t index;                  /* of conf */
 	struct upstream_target target; /* that it is tried at; id 0: none */
 	struct client client;
-	struct buf in;
-	size_t used;      /* octets of `in` that the last answer borrows */
+	struct buf in;    /* octets not used yet, between steps */
+	struct span live; /* octets of this step, while `in` is empty */
+	size_t used;      /* of these, that the last answer borrows */
 	struct ehlo ehlo; /* of its last reply to EHLO */
 	unsigned banner_code;
 	struct buf banner; /* text of its last 220, or of what came instead */
@@ -148,6 +149,8 @@ enum backend_news {
 };
 
 void backend_init(struct backend *backend);
+/* As after init; the memory is kept. */
+void backend_clear(struct backend *backend);
 void backend_fini(struct backend *backend);
 
 /* Start to reach a backend; the caller opens the connection. Without a target
@@ -165,9 +168,22 @@ bool backend_connected(struct backend *backend,
 bool backend_secured(struct backend *backend,
 		     const struct backend_identity *identity, struct buf *out);
 
-/* Octets came. They are kept until backend_next() has used them. */
+/* Octets came. They stay where they are until backend_keep(). */
 void backend_octets(struct backend *backend, struct span octets,
 		    uint64_t now_us);
+
+/* The step is over: what backend_next() has not used is copied. False without
+ * memory: then it is LOST. */
+bool backend_keep(struct backend *backend);
+
+/* What came and was not used, behind the last answer. */
+static inline struct span
+backend_unread(const struct backend *backend)
+{
+	return span_after(backend->in.n > 0 ? buf_span(&backend->in)
+					    : backend->live,
+			  backend->used);
+}
 
 /* The peer closed, or the connection failed, or time is up. */
 void backend_closed(struct backend *backend, enum log_event failure,

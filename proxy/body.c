@@ -6,8 +6,11 @@
 /* What a driver may deliver after a write was started, before it notices. */
 #define BODY_SLACK (256u * 1024)
 
-/* Memory kept from one mail to the next. */
-#define BODY_KEPT (64u * 1024)
+/* Memory kept from one mail to the next: those share it (see proxy/stock.h). */
+#define BODY_KEPT (512u * 1024)
+
+/* Beyond its bound, while there is not enough of it. */
+#define BODY_SPARE (64u * 1024)
 
 void
 body_init(struct body *body, size_t memory_max)
@@ -76,7 +79,7 @@ body_written(struct body *body)
 	body->writing = 0;
 	/* Far more than it will need: its bound was lowered. */
 	if (body->memory.n == 0 &&
-	    body->memory.cap > 2 * (body->memory_max + BODY_KEPT))
+	    body->memory.cap > 2 * (body->memory_max + BODY_SPARE))
 		give_back(body);
 }
 

@@ -26,9 +26,12 @@ static struct mail *
 need_mail(struct session *session)
 {
 	if (session->mail == NULL) {
-		session->mail = malloc(sizeof(*session->mail));
-		if (session->mail != NULL)
-			mail_init(session->mail, session->host);
+		session->mail =
+			stock_take_mail(session->host->stock, session->host);
+		if (session->mail == NULL)
+			return NULL;
+		session->mail->generation = session->generation;
+		buf_swap(&session->line, &session->mail->line);
 	}
 	return session->mail;
 }
@@ -279,7 +282,7 @@ static bool
 begins_too_late(const struct session *session, const struct command *command)
 {
 	return command->verb == VERB_MAIL && session_may_end(session) &&
-	       session->mail != NULL;
+	       (session->mail != NULL || session->generation > 0);
 }
 
 /* Octets stand behind a command that ends a group (RFC 2920 3.1): whoever does

@@ -9,6 +9,7 @@
 
 #include "proxy/clock.h"
 #include "proxy/owner.h"
+#include "proxy/spare.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -58,8 +59,8 @@ release(struct conn *conn)
 	ring_close(conn->ring, conn->fd);
 	conn->fd = -1;
 	conn->state = CONN_IDLE;
-	buf_fini(&conn->sending);
-	buf_fini(&conn->rest);
+	spare_leave(conn->spare, &conn->sending);
+	spare_leave(conn->spare, &conn->rest);
 	tls_free(conn->tls);
 	conn->tls = NULL;
 	conn->events->released(conn);
@@ -218,7 +219,8 @@ on_sent(struct op *op, int result, uint32_t flags)
 		transmit(conn);
 		return;
 	}
-	buf_fini(&conn->sending); /* a conn that is idle holds none */
+	/* One that is idle holds none. */
+	spare_leave(conn->spare, &conn->sending);
 	if (conn->state == CONN_OPEN)
 		conn->events->sent(conn);
 	conn_settle(conn);
@@ -360,8 +362,11 @@ conn_init(struct conn *conn, struct ring *ring, struct timers *timers,
 static void
 conn_reset(struct conn *conn)
 {
+	struct spare *spare = conn->spare;
+
 	assert(conn->state == CONN_IDLE);
 	conn_init(conn, conn->ring, conn->timers, conn->events);
+	conn->spare = spare;
 	/* Nobody speaks at once: a client waits for our banner. */
 	conn->is_quiet = true;
 }

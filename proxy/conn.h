@@ -30,6 +30,8 @@
 #include "proxy/timer.h"
 #include "proxy/tls.h"
 
+struct spare;
+
 struct conn;
 
 /*
@@ -67,6 +69,7 @@ struct conn {
 	struct ring *ring;
 	struct timers *timers;
 	const struct conn_events *events;
+	struct spare *spare; /* takes the memory of what was sent; or NULL */
 	enum conn_state state;
 	int fd;
 	bool is_wanting;

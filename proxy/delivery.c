@@ -421,7 +421,7 @@ delivery_is_deaf(const struct session *session, enum session_side side)
 	const struct delivery *delivery = &session->delivery;
 	const struct backend *leg =
 		side == SIDE_BACKEND ? &session->backend : session->divert;
-	struct span in = span_after(buf_span(&leg->in), leg->used);
+	struct span in = backend_unread(leg);
 
 	return session->phase == PHASE_DELIVERY && side == delivery->side &&
 	       delivery->step == DELIVERY_FINAL && !delivery->is_sent &&

@@ -384,17 +384,31 @@ take_event(struct session *session, const struct session_event *event)
 	}
 }
 
-void
-session_step(struct session *session, const struct session_event *event)
+/* The octets of the event are gone after the step. */
+static void
+keep_octets(struct session *session)
 {
-	if (session->phase == PHASE_CLOSING)
-		return;
-	take_event(session, event);
-	run(session);
+	bool is_kept = backend_keep(&session->backend);
+
+	if (session->divert != NULL)
+		is_kept &= backend_keep(session->divert);
+	if (!is_kept)
+		run(session);
 	if (session->live.n > 0 && session->phase != PHASE_CLOSING &&
 	    !buf_append(&session->in, session->live)) {
 		session_log(session, EVENT_OUT_OF_MEMORY, NULL);
 		session_goodbye(session, 421, "4.3.0", "Out of memory");
 	}
 	session->live = SPAN_NONE;
+}
+
+void
+session_step(struct session *session, const struct session_event *event)
+{
+	if (session->phase == PHASE_CLOSING)
+		return;
+	session_take_outputs(session);
+	take_event(session, event);
+	run(session);
+	keep_octets(session);
 }

@@ -54,8 +54,8 @@ greeting_accepted(struct session *session)
 
 	buf_swap(&session->helo, &session->new_helo);
 	buf_swap(&session->greeting, &session->new_greeting);
-	buf_fini(&session->new_helo);
-	buf_fini(&session->new_greeting);
+	buf_reset(&session->new_helo);
+	buf_reset(&session->new_greeting);
 	session->identity.greeting = buf_span(&session->greeting);
 	is_extended = span_starts(session->identity.greeting, SPAN_LIT("EHLO"));
 	if (session->server.takes_xclient) {

@@ -30,6 +30,7 @@ mail_init(struct mail *mail, const struct session_host *host)
 		mail->message.fields_max = conf->fields_max;
 	body_init(&mail->body, conf->body_memory);
 	buf_init(&mail->head, conf->header_size_max + OWN_FIELDS_MAX);
+	buf_init(&mail->line, SPOOL_LINE_MAX);
 }
 
 void
@@ -43,6 +44,7 @@ mail_fini(struct mail *mail)
 	message_fini(&mail->message);
 	body_fini(&mail->body);
 	buf_fini(&mail->head);
+	buf_fini(&mail->line);
 }
 
 void
@@ -768,6 +770,6 @@ mail_memory(const struct mail *mail)
 {
 	return mail->arena.held + mail->second.arena.held +
 	       mail->message.header.cap + mail->body.memory.cap +
-	       mail->head.cap +
+	       mail->head.cap + mail->line.cap +
 	       mail->message.fields_cap * sizeof(struct message_entry);
 }

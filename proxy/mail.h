@@ -84,6 +84,9 @@ struct mail {
 	struct buf head;       /* our fields, kept fields, the empty line */
 	struct span *stripped; /* names of fields left out; in the arena */
 	size_t stripped_count;
+
+	/* Memory of the verdict line, while no session has it. */
+	struct buf line;
 };
 
 void mail_init(struct mail *mail, const struct session_host *host);

@@ -2,6 +2,7 @@
 #include "proxy/session_state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #define IN_MAX (8u * SESSION_OCTETS_MAX)
@@ -15,6 +16,9 @@
 #define NAME_QUESTIONS_MAX 16
 
 #define OUT_MAX (256u * 1024)
+
+/* Octets of a buf that are kept from one client to the next. */
+#define BUF_KEPT 512
 
 /* A server name and the subject of a certificate. */
 #define TLS_TEXTS_MAX 2048
@@ -47,8 +51,7 @@ static bool
 has_room_for_actions(struct session *session)
 {
 	if (session->actions == NULL)
-		session->actions =
-			calloc(SESSION_ACTIONS_MAX, sizeof(*session->actions));
+		session->actions = stock_take_room(session->host->stock);
 	if (session->actions == NULL)
 		session->has_lost_actions = true;
 	return session->actions != NULL;
@@ -310,9 +313,41 @@ next_action(struct session *session, struct session_action *action)
 static void
 give_back_room(struct session *session)
 {
-	free(session->actions);
+	if (session->actions == NULL)
+		return;
+	stock_leave_room(session->host->stock, session->actions);
 	session->actions = NULL;
 	buf_fini(&session->details);
+}
+
+void
+session_take_outputs(struct session *session)
+{
+	for (enum session_side side = 0; side < SIDE_DIVERT; side++)
+		spare_take(session->host->spare, &session->out[side]);
+}
+
+static void
+leave_outputs(struct session *session)
+{
+	for (enum session_side side = 0; side < SIDE_COUNT; side++)
+		if (session->out[side].n == 0 &&
+		    !session->out[side].has_overflowed)
+			spare_leave(session->host->spare, &session->out[side]);
+}
+
+/* A mail that is over is the next one's, whose ever that is. */
+static void
+leave_mail(struct session *session)
+{
+	struct mail *mail = session->mail;
+
+	if (mail == NULL || mail->is_open || mail->body.writing > 0)
+		return;
+	session->generation = mail->generation;
+	buf_swap(&session->line, &mail->line);
+	session->mail = NULL;
+	stock_leave_mail(session->host->stock, mail);
 }
 
 bool
@@ -329,6 +364,8 @@ session_next(struct session *session, struct session_action *action)
 	give_back_room(session);
 	if (session->phase == PHASE_CLOSING)
 		return false;
+	leave_mail(session);
+	leave_outputs(session);
 	if (next_question(&session->answers, 0, action))
 		return true;
 	return session->mail != NULL && session->mail->is_open &&
@@ -498,37 +535,107 @@ init_client(struct session *session, const struct session_peer *peer)
 	};
 }
 
+/* Its bufs. What they hold on to is kept from one client to the next. */
+static const struct {
+	size_t at;
+	size_t max;
+} bufs[] = {
+	{ offsetof(struct session, id), 24 },
+	{ offsetof(struct session, in), IN_MAX },
+	{ offsetof(struct session, helo), ADDRESS_DOMAIN_MAX + 2 },
+	{ offsetof(struct session, greeting), ADDRESS_DOMAIN_MAX + 16 },
+	{ offsetof(struct session, new_helo), ADDRESS_DOMAIN_MAX + 2 },
+	{ offsetof(struct session, new_greeting), ADDRESS_DOMAIN_MAX + 16 },
+	{ offsetof(struct session, login), XCLIENT_VALUE_MAX },
+	{ offsetof(struct session, tls_texts), TLS_TEXTS_MAX },
+	{ offsetof(struct session, sender_refusal),
+	  REPLY_LINE_MAX *REPLY_LINES_MAX },
+	{ offsetof(struct session, line), SPOOL_LINE_MAX },
+	{ offsetof(struct session, final), REPLY_LINE_MAX *REPLY_LINES_MAX },
+	{ offsetof(struct session, details), DETAILS_MAX },
+	{ offsetof(struct session, out[SIDE_CLIENT]), OUT_MAX },
+	{ offsetof(struct session, out[SIDE_BACKEND]), OUT_MAX },
+	{ offsetof(struct session, out[SIDE_DIVERT]), OUT_MAX },
+};
+#define BUFS (sizeof(bufs) / sizeof(bufs[0]))
+
+static struct buf *
+buf_of(struct session *session, size_t i)
+{
+	return (struct buf *)((uint8_t *)session + bufs[i].at);
+}
+
+/* Nothing of the client before is left but the memory of its bufs. */
+static void
+clear(struct session *session)
+{
+	struct backend backend = session->backend;
+	struct buf kept[BUFS];
+
+	for (size_t i = 0; i < BUFS; i++)
+		kept[i] = *buf_of(session, i);
+	*session = (struct session){ 0 };
+	for (size_t i = 0; i < BUFS; i++)
+		*buf_of(session, i) = kept[i];
+	session->backend = backend;
+	backend_clear(&session->backend);
+}
+
+/* One of the stock, or one that is made. NULL without memory. */
+static struct session *
+take_session(const struct session_host *host)
+{
+	struct session *session = stock_take_session(host->stock);
+
+	if (session != NULL) {
+		clear(session);
+		return session;
+	}
+	session = calloc(1, sizeof(*session));
+	if (session == NULL)
+		return NULL;
+	for (size_t i = 0; i < BUFS; i++)
+		buf_init(buf_of(session, i), bufs[i].max);
+	backend_init(&session->backend);
+	return session;
+}
+
 struct session *
 session_new(const struct session_host *host, const struct session_peer *peer)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = take_session(host);
 
 	if (session == NULL)
 		return NULL;
 	session->host = host;
 	session->listener = peer->listener;
-	buf_init(&session->id, 24);
 	buf_append(&session->id, peer->id);
-	buf_init(&session->in, IN_MAX);
-	buf_init(&session->helo, ADDRESS_DOMAIN_MAX + 2);
-	buf_init(&session->greeting, ADDRESS_DOMAIN_MAX + 16);
-	buf_init(&session->new_helo, ADDRESS_DOMAIN_MAX + 2);
-	buf_init(&session->new_greeting, ADDRESS_DOMAIN_MAX + 16);
-	buf_init(&session->login, XCLIENT_VALUE_MAX);
-	buf_init(&session->tls_texts, TLS_TEXTS_MAX);
-	buf_init(&session->sender_refusal, REPLY_LINE_MAX * REPLY_LINES_MAX);
-	buf_init(&session->line, SPOOL_LINE_MAX);
-	buf_init(&session->final, REPLY_LINE_MAX * REPLY_LINES_MAX);
-	buf_init(&session->details, DETAILS_MAX);
-	for (enum session_side side = 0; side < SIDE_COUNT; side++)
-		buf_init(&session->out[side], OUT_MAX);
 	arena_init_small(&session->arena, NAME_ARENA_MAX, NAME_ARENA_CHUNK);
 	answers_init(&session->answers, &session->arena, NAME_QUESTIONS_MAX);
-	backend_init(&session->backend);
 	init_client(session, peer);
 	session_enter(session, PHASE_START);
 	session->name_us = session->phase_us + host->conf->name_us_max;
 	return session;
+}
+
+/* What was in the midst of something when the session ended is freed. */
+static void
+drop_mail(struct session *session)
+{
+	leave_mail(session);
+	if (session->mail == NULL)
+		return;
+	mail_fini(session->mail);
+	free(session->mail);
+}
+
+void
+session_discard(struct session *session)
+{
+	for (size_t i = 0; i < BUFS; i++)
+		buf_fini(buf_of(session, i));
+	backend_fini(&session->backend);
+	free(session);
 }
 
 void
@@ -536,31 +643,21 @@ session_free(struct session *session)
 {
 	if (session == NULL)
 		return;
-	if (session->mail != NULL) {
-		mail_fini(session->mail);
-		free(session->mail);
-	}
+	drop_mail(session);
+	leave_outputs(session);
 	if (session->divert != NULL) {
 		backend_fini(session->divert);
 		free(session->divert);
 	}
-	backend_fini(&session->backend);
 	arena_fini(&session->arena);
-	for (enum session_side side = 0; side < SIDE_COUNT; side++)
-		buf_fini(&session->out[side]);
-	buf_fini(&session->id);
-	buf_fini(&session->in);
-	buf_fini(&session->helo);
-	buf_fini(&session->greeting);
-	buf_fini(&session->new_helo);
-	buf_fini(&session->new_greeting);
-	buf_fini(&session->login);
-	buf_fini(&session->tls_texts);
-	buf_fini(&session->sender_refusal);
-	buf_fini(&session->line);
-	buf_fini(&session->final);
 	give_back_room(session);
-	free(session);
+	for (size_t i = 0; i < BUFS; i++)
+		if (buf_of(session, i)->cap > BUF_KEPT)
+			buf_fini(buf_of(session, i));
+		else
+			buf_reset(buf_of(session, i));
+	if (!stock_leave_session(session->host->stock, session))
+		session_discard(session);
 }
 
 size_t

@@ -15,6 +15,7 @@
  *   dialogue.c  what the backend says between messages, and its losses
  *   delivery.c  from the verdict to the backend's reply
  *   outcome.c   the verdict line, and the final reply
+ *   stock.c     what one session leaves for the next
  *
  * Phases; one function, session_enter(), changes them:
  *
@@ -32,6 +33,8 @@
 #include "proxy/backend.h"
 #include "proxy/mail.h"
 #include "proxy/session.h"
+#include "proxy/spare.h"
+#include "proxy/stock.h"
 #include "smtp/server.h"
 
 #define SESSION_ACTIONS_MAX 32
@@ -133,7 +136,8 @@ struct session {
 	struct buf sender_refusal; /* reply to a provisional MAIL */
 
 	/* Mail. */
-	struct mail *mail; /* made at the first MAIL */
+	struct mail *mail;   /* of the stock: from MAIL until it is over */
+	unsigned generation; /* of the last one */
 	struct session_chunk chunk;
 	struct session_auth auth;
 	uint64_t chunks_us; /* since when it comes in chunks; 0: it does not */
@@ -194,6 +198,11 @@ session_is_login_lost(const struct session *session)
 }
 
 /* session.c */
+/* Free one that is no session any more: the stock's. */
+void session_discard(struct session *session);
+/* Memory for what will be said in a step; given back where there was nothing.
+ */
+void session_take_outputs(struct session *session);
 void session_enter(struct session *session, enum session_phase phase);
 uint64_t session_now(const struct session *session);
 void session_act(struct session *session, struct session_action action);

@@ -15,6 +15,8 @@
 #include "proxy/probe.h"
 #include "proxy/rules.h"
 #include "proxy/signals.h"
+#include "proxy/spare.h"
+#include "proxy/stock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -92,6 +94,7 @@ struct worker {
 	struct spoolfile spool;
 	struct tempfiles tempfiles;
 	struct session_host host;
+	struct spare spare;
 	struct drivers drivers;
 	struct doors doors;
 	struct acceptor *acceptors;
@@ -554,6 +557,8 @@ sessions_init(struct worker *worker)
 		.upstreams = worker->upstreams,
 		.dice = { .draw = draw },
 		.stats = setup->stats,
+		.stock = stock_new(),
+		.spare = &worker->spare,
 		.is_spool_full = &worker->spool.is_full,
 		.is_memory_full = &worker->drivers.is_memory_full,
 		.take_message = take_message,
@@ -752,6 +757,8 @@ release(struct worker *worker)
 	free(worker->acceptors);
 	free(worker->probed);
 	free(worker->upstreams);
+	stock_free(worker->host.stock);
+	spare_fini(&worker->spare);
 	if (worker->signals.fd >= 0)
 		close(worker->signals.fd);
 }

@@ -32,7 +32,7 @@ SESSION, SECURE = "proxy/session.c", "proxy/secure.c"
 REACH, ROUTING = "proxy/reach.c", "proxy/routing.c"
 CONF_ROUTE, LIMIT = "proxy/conf_route.c", "proxy/limit.c"
 UPSTREAM, AUTH = "proxy/upstream.c", "proxy/auth.c"
-GREETING = "proxy/greeting.c"
+GREETING, LACKS = "proxy/greeting.c", "proxy/backend_lacks.c"
 
 MUTATIONS = (
     # Promise 2: nothing is accepted before the backend has.
@@ -86,7 +86,7 @@ MUTATIONS = (
         (BACKEND, " && backend->acked == envelope->accepted;", ";")),
     bug("replay-without-keywords",
         "after a reconnect keywords in use may be gone",
-        (BACKEND,
+        (LACKS,
          "\t       (used & ~backend->ehlo.extensions) != 0;\n",
          "\t       false && used != 0;\n"),
         (BACKEND,
@@ -343,10 +343,10 @@ MUTATIONS = (
          "\t\t\t\t    &(struct tlsinfo){ 0 });\n"
          "\t\treturn;\n\t}\n")),
     bug("plain-for-ever", "one failed handshake, and TLS is not tried again",
-        (BACKEND, "\tbackend_fini(backend);\n\tbackend_init(backend);\n"
+        (BACKEND, "\tbackend_clear(backend);\n"
          "\tbackend->state = BACKEND_CONNECTING;\n",
          "\tbool skips_tls = backend->skips_tls;\n\n"
-         "\tbackend_fini(backend);\n\tbackend_init(backend);\n"
+         "\tbackend_clear(backend);\n"
          "\tbackend->skips_tls = skips_tls;\n"
          "\tbackend->state = BACKEND_CONNECTING;\n")),
     bug("late-handshake-is-a-failed-one",
@@ -365,14 +365,14 @@ MUTATIONS = (
          "\tbackend->client.is_pipelining = false;\n",
          "\tbackend->client.is_pipelining = false;\n")),
     bug("octets-behind-220", "what stands behind it answers the next EHLO",
-        (BACKEND, "\tif (backend->in.n > backend->used)\n",
+        (BACKEND, "\tif (backend_unread(backend).n > 0)\n",
          "\tif (false)\n"),
         (BACKEND, "\t\tforget_answer(backend);\n"
-         "\t\tin = buf_span(&backend->in);\n",
+         "\t\tin = unread = backend_unread(backend);\n",
          "\t\tif (backend->state == BACKEND_SECURING)\n"
          "\t\t\treturn NEWS_NONE;\n"
          "\t\tforget_answer(backend);\n"
-         "\t\tin = buf_span(&backend->in);\n")),
+         "\t\tin = unread = backend_unread(backend);\n")),
     bug("no-deadline-for-its-handshake", "a backend that hangs in it stays",
         (BACKEND, "\tcase BACKEND_STARTTLS:\n\tcase BACKEND_SECURING:\n"
          "\tcase BACKEND_NAMING:\n",

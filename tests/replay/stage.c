@@ -2,6 +2,7 @@
 #include "tests/replay/stage.h"
 
 #include "proxy/limit.h"
+#include "proxy/stock.h"
 
 #include "tests/replay/bystander.h"
 #include "tests/replay/places.h"
@@ -106,6 +107,8 @@ stage_init(struct stage *stage, const struct stage_props *props,
 	};
 	assert(props->conf->backend_count <= STAGE_BACKENDS_MAX);
 	init_upstreams(stage);
+	if (chunking == CHUNK_GROUPS)
+		stage->stock = stock_new();
 	ip_parse(SPAN_LIT("192.0.2.10"), &stage->peer.ip);
 	ip_parse(SPAN_LIT("198.51.100.25"), &stage->peer.local_ip);
 	stage->peer.local_port = 25;
@@ -135,6 +138,8 @@ stage_fini(struct stage *stage)
 		buf_fini(&stage->party[side].command);
 	}
 	saying_fini(&stage->saying);
+	stock_free(stage->stock);
+	spare_fini(&stage->spare);
 	free(stage->upstreams);
 	limit_free(stage->limit);
 	buf_fini(&stage->disk);
@@ -544,6 +549,8 @@ stage_start(struct stage *stage)
 		.dice = { .draw = stage->is_simulated ? throw : NULL,
 			  .from = stage },
 		.stats = &stage->stats,
+		.stock = stage->stock,
+		.spare = stage->stock == NULL ? NULL : &stage->spare,
 		.is_spool_full = &stage->is_spool_full,
 		.is_memory_full = &stage->is_memory_full,
 		.take_message = take_message,

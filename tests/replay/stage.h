@@ -31,6 +31,7 @@
 
 #include "proxy/rules.h"
 #include "proxy/session.h"
+#include "proxy/spare.h"
 #include "proxy/zone.h"
 #include "tests/replay/heard.h"
 #include "tests/replay/letter.h"
@@ -124,6 +125,8 @@ struct stage {
 	struct ehlo probed[STAGE_BACKENDS_MAX];
 	struct upstream *upstreams;
 	struct stats stats;
+	struct stock *stock; /* at one chunking: NULL at all others */
+	struct spare spare;
 	struct session_host host;
 	struct session_peer peer;
 	char id[8];
