@@ -7,9 +7,9 @@
  */
 #include "proxy/conn.h"
 
+#include "proxy/bufstore.h"
 #include "proxy/clock.h"
 #include "proxy/owner.h"
-#include "proxy/spare.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,8 +59,8 @@ release(struct conn *conn)
 	ring_close(conn->ring, conn->fd);
 	conn->fd = -1;
 	conn->state = CONN_IDLE;
-	spare_leave(conn->spare, &conn->sending);
-	spare_leave(conn->spare, &conn->rest);
+	bufstore_leave(conn->bufs, &conn->sending);
+	bufstore_leave(conn->bufs, &conn->rest);
 	tls_free(conn->tls);
 	conn->tls = NULL;
 	conn->events->released(conn);
@@ -220,7 +220,7 @@ on_sent(struct op *op, int result, uint32_t flags)
 		return;
 	}
 	/* One that is idle holds none. */
-	spare_leave(conn->spare, &conn->sending);
+	bufstore_leave(conn->bufs, &conn->sending);
 	if (conn->state == CONN_OPEN)
 		conn->events->sent(conn);
 	conn_settle(conn);
@@ -362,11 +362,11 @@ conn_init(struct conn *conn, struct ring *ring, struct timers *timers,
 static void
 conn_reset(struct conn *conn)
 {
-	struct spare *spare = conn->spare;
+	struct bufstore *bufs = conn->bufs;
 
 	assert(conn->state == CONN_IDLE);
 	conn_init(conn, conn->ring, conn->timers, conn->events);
-	conn->spare = spare;
+	conn->bufs = bufs;
 	/* Nobody speaks at once: a client waits for our banner. */
 	conn->is_quiet = true;
 }

@@ -30,7 +30,7 @@
 #include "proxy/timer.h"
 #include "proxy/tls.h"
 
-struct spare;
+struct bufstore;
 
 struct conn;
 
@@ -69,7 +69,7 @@ struct conn {
 	struct ring *ring;
 	struct timers *timers;
 	const struct conn_events *events;
-	struct spare *spare; /* takes the memory of what was sent; or NULL */
+	struct bufstore *bufs; /* takes the memory of what was sent; or NULL */
 	enum conn_state state;
 	int fd;
 	bool is_wanting;

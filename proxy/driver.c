@@ -168,7 +168,7 @@ link_new(struct driver *driver, enum session_side side)
 	if (link == NULL)
 		return NULL;
 	conn_init(&link->conn, drivers->ring, drivers->timers, &link_events);
-	link->conn.spare = drivers->host->spare;
+	link->conn.bufs = drivers->host->bufs;
 	link->drivers = drivers;
 	link->driver = driver;
 	link->side = side;

@@ -324,7 +324,7 @@ void
 session_take_outputs(struct session *session)
 {
 	for (enum session_side side = 0; side < SIDE_DIVERT; side++)
-		spare_take(session->host->spare, &session->out[side]);
+		bufstore_take(session->host->bufs, &session->out[side]);
 }
 
 static void
@@ -333,7 +333,8 @@ leave_outputs(struct session *session)
 	for (enum session_side side = 0; side < SIDE_COUNT; side++)
 		if (session->out[side].n == 0 &&
 		    !session->out[side].has_overflowed)
-			spare_leave(session->host->spare, &session->out[side]);
+			bufstore_leave(session->host->bufs,
+				       &session->out[side]);
 }
 
 /* A mail that is over is the next one's, whose ever that is. */

@@ -39,7 +39,7 @@
 
 enum session_side { SIDE_CLIENT, SIDE_BACKEND, SIDE_DIVERT, SIDE_COUNT };
 
-struct spare;
+struct bufstore;
 struct stock;
 
 /* What all sessions of one worker share. Outlives them. */
@@ -52,8 +52,8 @@ struct session_host {
 	struct upstream *upstreams; /* by backend index: its targets */
 	struct upstream_dice dice;  /* among them; none: the first */
 	struct stats *stats;
-	struct stock *stock; /* what they leave for the next; or NULL */
-	struct spare *spare; /* the same, of bufs */
+	struct stock *stock;   /* what they leave for the next; or NULL */
+	struct bufstore *bufs; /* the same, of bufs */
 	/* Whether verdict lines cannot be written now; may be NULL. */
 	const bool *is_spool_full;
 	/* Whether sessions hold all the memory they may; may be NULL. */

@@ -31,9 +31,9 @@
 #define PROXY_SESSION_STATE_H
 
 #include "proxy/backend.h"
+#include "proxy/bufstore.h"
 #include "proxy/mail.h"
 #include "proxy/session.h"
-#include "proxy/spare.h"
 #include "proxy/stock.h"
 #include "smtp/server.h"
 

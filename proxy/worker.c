@@ -5,6 +5,7 @@
 #include "proxy/worker.h"
 #include "dmarc/second.h"
 
+#include "proxy/bufstore.h"
 #include "proxy/clock.h"
 #include "proxy/cryptomem.h"
 #include "proxy/door.h"
@@ -15,7 +16,6 @@
 #include "proxy/probe.h"
 #include "proxy/rules.h"
 #include "proxy/signals.h"
-#include "proxy/spare.h"
 #include "proxy/stock.h"
 
 #include <assert.h>
@@ -94,7 +94,7 @@ struct worker {
 	struct spoolfile spool;
 	struct tempfiles tempfiles;
 	struct session_host host;
-	struct spare spare;
+	struct bufstore bufs;
 	struct drivers drivers;
 	struct doors doors;
 	struct acceptor *acceptors;
@@ -558,7 +558,7 @@ sessions_init(struct worker *worker)
 		.dice = { .draw = draw },
 		.stats = setup->stats,
 		.stock = stock_new(),
-		.spare = &worker->spare,
+		.bufs = &worker->bufs,
 		.is_spool_full = &worker->spool.is_full,
 		.is_memory_full = &worker->drivers.is_memory_full,
 		.take_message = take_message,
@@ -758,7 +758,7 @@ release(struct worker *worker)
 	free(worker->probed);
 	free(worker->upstreams);
 	stock_free(worker->host.stock);
-	spare_fini(&worker->spare);
+	bufstore_fini(&worker->bufs);
 	if (worker->signals.fd >= 0)
 		close(worker->signals.fd);
 }

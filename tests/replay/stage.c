@@ -139,7 +139,7 @@ stage_fini(struct stage *stage)
 	}
 	saying_fini(&stage->saying);
 	stock_free(stage->stock);
-	spare_fini(&stage->spare);
+	bufstore_fini(&stage->bufs);
 	free(stage->upstreams);
 	limit_free(stage->limit);
 	buf_fini(&stage->disk);
@@ -550,7 +550,7 @@ stage_start(struct stage *stage)
 			  .from = stage },
 		.stats = &stage->stats,
 		.stock = stage->stock,
-		.spare = stage->stock == NULL ? NULL : &stage->spare,
+		.bufs = stage->stock == NULL ? NULL : &stage->bufs,
 		.is_spool_full = &stage->is_spool_full,
 		.is_memory_full = &stage->is_memory_full,
 		.take_message = take_message,

@@ -31,7 +31,7 @@
 
 #include "proxy/rules.h"
 #include "proxy/session.h"
-#include "proxy/spare.h"
+#include "proxy/bufstore.h"
 #include "proxy/zone.h"
 #include "tests/replay/heard.h"
 #include "tests/replay/letter.h"
@@ -126,7 +126,7 @@ struct stage {
 	struct upstream *upstreams;
 	struct stats stats;
 	struct stock *stock; /* at one chunking: NULL at all others */
-	struct spare spare;
+	struct bufstore bufs;
 	struct session_host host;
 	struct session_peer peer;
 	char id[8];

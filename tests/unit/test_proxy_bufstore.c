@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "proxy/spare.h"
+#include "proxy/bufstore.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@ fill(struct buf *buf, size_t n)
 static void
 memory_goes_from_one_to_the_next(void **state)
 {
-	struct spare spare = { .count = 0 };
+	struct bufstore store = { .count = 0 };
 	struct buf first, second;
 	uint8_t *memory;
 
@@ -25,23 +25,23 @@ memory_goes_from_one_to_the_next(void **state)
 	buf_init(&second, 100);
 	fill(&first, 900);
 	memory = first.p;
-	spare_leave(&spare, &first);
+	bufstore_leave(&store, &first);
 	assert_null(first.p);
 	assert_int_equal(first.n, 0);
-	spare_take(&spare, &second);
+	bufstore_take(&store, &second);
 	assert_ptr_equal(second.p, memory);
 	assert_int_equal(second.n, 0);
-	assert_int_equal(spare.count, 0);
-	assert_int_equal(spare.octets, 0);
+	assert_int_equal(store.count, 0);
+	assert_int_equal(store.octets, 0);
 	buf_fini(&second);
-	spare_fini(&spare);
+	bufstore_fini(&store);
 }
 
 /* A limit is the buf's, wherever its memory comes from. */
 static void
 limits_stay(void **state)
 {
-	struct spare spare = { .count = 0 };
+	struct bufstore store = { .count = 0 };
 	struct buf large, small;
 
 	(void)state;
@@ -49,22 +49,22 @@ limits_stay(void **state)
 	buf_init(&small, 10);
 	fill(&large, 1000);
 	assert_false(buf_append_octet(&large, 'x'));
-	spare_leave(&spare, &large);
-	spare_take(&spare, &small);
+	bufstore_leave(&store, &large);
+	bufstore_take(&store, &small);
 	fill(&small, 10);
 	assert_false(buf_append_octet(&small, 'x'));
 	fill(&large, 1000);
-	spare_leave(&spare, &small);
-	spare_leave(&spare, &large);
-	assert_int_equal(spare.count, 2);
-	spare_fini(&spare);
-	assert_int_equal(spare.octets, 0);
+	bufstore_leave(&store, &small);
+	bufstore_leave(&store, &large);
+	assert_int_equal(store.count, 2);
+	bufstore_fini(&store);
+	assert_int_equal(store.octets, 0);
 }
 
 static void
 who_has_memory_keeps_it(void **state)
 {
-	struct spare spare = { .count = 0 };
+	struct bufstore store = { .count = 0 };
 	struct buf left, other;
 	uint8_t *memory;
 
@@ -74,36 +74,36 @@ who_has_memory_keeps_it(void **state)
 	fill(&left, 1);
 	fill(&other, 7);
 	memory = other.p;
-	spare_leave(&spare, &left);
-	spare_take(&spare, &other);
+	bufstore_leave(&store, &left);
+	bufstore_take(&store, &other);
 	assert_ptr_equal(other.p, memory);
 	assert_int_equal(other.n, 7);
 	buf_fini(&other);
-	spare_fini(&spare);
+	bufstore_fini(&store);
 }
 
 static void
 it_is_bounded(void **state)
 {
-	struct spare spare = { .count = 0 };
+	struct bufstore store = { .count = 0 };
 	struct buf buf;
 
 	(void)state;
-	buf_init(&buf, SPARE_OCTETS_MAX);
-	for (size_t i = 0; i < 2 * SPARE_MAX; i++) {
+	buf_init(&buf, BUFSTORE_OCTETS_MAX);
+	for (size_t i = 0; i < 2 * BUFSTORE_MAX; i++) {
 		fill(&buf, 1);
-		spare_leave(&spare, &buf);
+		bufstore_leave(&store, &buf);
 		assert_null(buf.p);
 	}
-	assert_int_equal(spare.count, SPARE_MAX);
-	spare_fini(&spare);
+	assert_int_equal(store.count, BUFSTORE_MAX);
+	bufstore_fini(&store);
 	for (size_t i = 0; i < 5; i++) {
-		assert_non_null(buf_reserve(&buf, SPARE_OCTETS_MAX / 3));
-		spare_leave(&spare, &buf);
+		assert_non_null(buf_reserve(&buf, BUFSTORE_OCTETS_MAX / 3));
+		bufstore_leave(&store, &buf);
 	}
-	assert_int_equal(spare.count, 3);
-	assert_in_range(spare.octets, 1, SPARE_OCTETS_MAX);
-	spare_fini(&spare);
+	assert_int_equal(store.count, 3);
+	assert_in_range(store.octets, 1, BUFSTORE_OCTETS_MAX);
+	bufstore_fini(&store);
 }
 
 static void
@@ -114,9 +114,9 @@ without_one_memory_is_freed(void **state)
 	(void)state;
 	buf_init(&buf, 10);
 	fill(&buf, 1);
-	spare_leave(NULL, &buf);
+	bufstore_leave(NULL, &buf);
 	assert_null(buf.p);
-	spare_take(NULL, &buf);
+	bufstore_take(NULL, &buf);
 	assert_null(buf.p);
 }
 
