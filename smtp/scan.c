@@ -86,9 +86,9 @@ swallows(struct span s, size_t i, bool in_field)
 	       (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n');
 }
 
-/* Of 32 octets, and one more: is there white space that may have to change?
+/* Of 16 octets, and one more: is there white space that may have to change?
  * Each is looked at by itself, so that a compiler may look at all at once. */
-#define STRETCH 32
+#define STRETCH 16
 static bool
 has_odd_space(const uint8_t *p)
 {
@@ -117,11 +117,17 @@ squeeze_portably(uint8_t *to, struct span s, size_t n, bool in_field)
 			i += STRETCH;
 			continue;
 		}
-		for (; i < end; i++) {
-			bool is_space = is_white(s.p[i], in_field);
+		while (i < end) {
+			uint8_t c = s.p[i++];
 
-			*to = is_space ? ' ' : s.p[i];
-			to += !is_space || !swallows(s, i + 1, in_field);
+			if (!is_white(c, in_field)) {
+				*to++ = c;
+				continue;
+			}
+			while (i < n && is_white(s.p[i], in_field))
+				i++;
+			if (!swallows(s, i, in_field))
+				*to++ = ' ';
 		}
 	}
 	return (size_t)(to - first);
