@@ -25,22 +25,35 @@
 
 #define EACH_OCTET(value) (UINT64_MAX / 255 * (value))
 
+/* Eight octets as a number, of which the first one is lowest. */
+static uint64_t
+eight_at(const uint8_t *p)
+{
+	uint64_t eight;
+
+	memcpy(&eight, p, sizeof(eight));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	eight = __builtin_bswap64(eight);
+#endif
+	return eight;
+}
+
 /* Octets at the start of s before the first one below 14. CR, LF and NUL are;
  * of what is common in text only HTAB is. */
 static size_t
 plain_length(struct span s)
 {
 	size_t i = 0;
-	uint64_t eight;
 
-	while (s.n - i >= sizeof(eight)) {
-		memcpy(&eight, s.p + i, sizeof(eight));
+	for (; s.n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t eight = eight_at(s.p + i);
 		/* An octet's top bit is set by the subtraction and was not
-		 * before: there is an octet below 14. */
-		if (((eight - EACH_OCTET('\r' + 1)) & ~eight &
-		     EACH_OCTET(0x80)) != 0)
-			break;
-		i += sizeof(eight);
+		 * before: it is below 14, or one before it is. */
+		uint64_t low = (eight - EACH_OCTET('\r' + 1)) & ~eight &
+			       EACH_OCTET(0x80);
+
+		if (low != 0)
+			return i + (unsigned)__builtin_ctzll(low) / 8;
 	}
 	while (i < s.n && s.p[i] > '\r')
 		i++;
