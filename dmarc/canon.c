@@ -187,13 +187,12 @@ struct wanted {
 	uint8_t digest[CRYPTO_DIGEST_OCTETS];
 };
 
-#define TEXT_MAX 2048
-#define TEXT_LONG 1024 /* is not worth a copy */
+#define TEXT_MAX 1024
+#define TEXT_LONG 512 /* is not worth a copy */
 
 /* One canonicalisation. What stands at the end of what was read so far may
  * turn out to be the end of the body, or of its line, and is held back. */
 struct canon {
-	bool is_used;
 	bool is_relaxed;
 	bool has_space;  /* relaxed: a run of white space */
 	bool has_cr;     /* … behind which there is a CR */
@@ -202,11 +201,12 @@ struct canon {
 	/* Of these, those that wait for more: a call of the hash costs more
 	 * than a short stretch. */
 	size_t waiting;
-	uint8_t text[TEXT_MAX + SCAN_ROOM];
+	uint8_t *text; /* of TEXT_MAX + SCAN_ROOM; NULL: not used */
 };
 
 struct canon_body {
 	struct crypto *crypto;
+	struct arena *arena;
 	size_t count;
 	bool is_ended;
 	struct canon canon[2]; /* simple, relaxed */
@@ -221,8 +221,17 @@ canon_body_new(struct crypto *crypto, struct arena *arena)
 	if (body == NULL)
 		return NULL;
 	body->crypto = crypto;
+	body->arena = arena;
 	body->canon[1].is_relaxed = true;
 	return body;
+}
+
+static bool
+use(struct canon_body *body, struct canon *canon)
+{
+	if (canon->text == NULL)
+		canon->text = arena_alloc(body->arena, TEXT_MAX + SCAN_ROOM);
+	return canon->text != NULL;
 }
 
 bool
@@ -239,13 +248,14 @@ canon_body_want(struct canon_body *body, bool is_relaxed, uint64_t length,
 	}
 	if (body->count == CANON_BODIES_MAX)
 		return false;
+	if (!use(body, &body->canon[is_relaxed]))
+		return false;
 	wanted = &body->wanted[body->count];
 	wanted->hash = crypto_hash_begin(body->crypto);
 	if (wanted->hash == NULL)
 		return false;
 	wanted->is_relaxed = is_relaxed;
 	wanted->length = wanted->left = length;
-	body->canon[is_relaxed].is_used = true;
 	body->count++;
 	return true;
 }
@@ -400,7 +410,7 @@ canon_body_feed(struct canon_body *body, struct span chunk)
 {
 	assert(!body->is_ended);
 	for (size_t i = 0; i < 2; i++)
-		if (body->canon[i].is_used)
+		if (body->canon[i].text != NULL)
 			feed(body, &body->canon[i], chunk);
 }
 
@@ -425,7 +435,8 @@ canon_body_end(struct canon_body *body)
 		return;
 	body->is_ended = true;
 	for (size_t i = 0; i < 2; i++)
-		end(body, &body->canon[i]);
+		if (body->canon[i].text != NULL)
+			end(body, &body->canon[i]);
 	for (size_t i = 0; i < body->count; i++) {
 		crypto_hash_end(body->crypto, body->wanted[i].hash,
 				body->wanted[i].digest);

@@ -2,7 +2,7 @@
 #include "proxy/bufstore.h"
 
 void
-bufstore_fini(struct bufstore *bufs)
+bufstore_fini(struct bufstore *store)
 {
 	while (store->count > 0)
 		buf_fini(&store->bufs[--store->count]);

@@ -25,7 +25,7 @@ struct bufstore {
 	size_t octets;
 };
 
-void bufstore_fini(struct bufstore *bufs);
+void bufstore_fini(struct bufstore *store);
 
 /* Memory for a buf that has none: of whichever was left last, if any. */
 void bufstore_take(struct bufstore *store, struct buf *buf);

@@ -351,17 +351,19 @@ where_avx2(const uint8_t *p, uint8_t c)
 #define ORDER(set)                                                       \
 	(PLACE(set, 0) | PLACE(set, 1) | PLACE(set, 2) | PLACE(set, 3) | \
 	 PLACE(set, 4) | PLACE(set, 5) | PLACE(set, 6) | PLACE(set, 7))
-#define ORDER4(set) ORDER(set), ORDER(set + 1), ORDER(set + 2), ORDER(set + 3)
+#define ORDER4(set) \
+	ORDER(set), ORDER((set) + 1), ORDER((set) + 2), ORDER((set) + 3)
 #define ORDER16(set) \
-	ORDER4(set), ORDER4(set + 4), ORDER4(set + 8), ORDER4(set + 12)
-#define ORDER64(set) \
-	ORDER16(set), ORDER16(set + 16), ORDER16(set + 32), ORDER16(set + 48)
+	ORDER4(set), ORDER4((set) + 4), ORDER4((set) + 8), ORDER4((set) + 12)
+#define ORDER64(set)                                            \
+	ORDER16(set), ORDER16((set) + 16), ORDER16((set) + 32), \
+		ORDER16((set) + 48)
 static const uint64_t orders[256] = { ORDER64(0u), ORDER64(64u), ORDER64(128u),
 				      ORDER64(192u) };
 
 /* Eight octets at a time, whatever stays of them: no branch depends on it, as
- * it does with runs. (PEXT needs no table, but takes up to 300 cycles where it
- * is not wired.) */
+ * it does with runs. (PEXT needs no table, but is far slower than this where it
+ * is microcode.) */
 AVX2 INLINE uint8_t *
 copy_octets(uint8_t *to, const uint8_t *block, uint64_t staying)
 {
@@ -404,7 +406,7 @@ static const struct {
 };
 
 /* The only state here, and no answer depends on it. */
-static enum scan_way wanted;
+static enum scan_way scan_wanted;
 
 static bool
 can_go(enum scan_way way)
@@ -423,15 +425,15 @@ scan_use(enum scan_way way)
 {
 	if (!can_go(way))
 		return false;
-	wanted = way;
+	scan_wanted = way;
 	return true;
 }
 
 static enum scan_way
 way_now(void)
 {
-	if (wanted != SCAN_FASTEST)
-		return wanted;
+	if (scan_wanted != SCAN_FASTEST)
+		return scan_wanted;
 	if (can_go(SCAN_AVX2))
 		return SCAN_AVX2;
 	return can_go(SCAN_SSE2) ? SCAN_SSE2 : SCAN_PORTABLE;

@@ -215,9 +215,8 @@ static void
 quoted_printable(unsigned turn)
 {
 	static const char *const rows[] = {
-		"Gr=C3=BC=C3=9Fe aus M=C3=BCnchen, wo es heute sch=C3=B6n ist "
-		"=",
-		"und warm, und wo die Leute drau=C3=9Fen sitzen, solange es =",
+		"Gr=C3=BC=C3=9Fe aus M=C3=BCnchen, wo es heute sch=C3=B6n =",
+		"ist und warm, und wo die Leute drau=C3=9Fen sitzen, so =",
 		"geht.=20",
 		"",
 	};
