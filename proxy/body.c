@@ -7,7 +7,7 @@
 #define BODY_SLACK (256u * 1024)
 
 /* Memory kept from one mail to the next: those share it (see proxy/stock.h). */
-#define BODY_KEPT (512u * 1024)
+#define BODY_KEPT (1280u * 1024)
 
 /* Beyond its bound, while there is not enough of it. */
 #define BODY_SPARE (64u * 1024)
