@@ -32,6 +32,18 @@ leave(struct ask *ask)
 		ask->next->at = ask->at;
 }
 
+/* The first of a list, taken out of it. */
+static struct ask *
+pop(struct ask **list)
+{
+	struct ask *ask = *list;
+
+	*list = ask->next;
+	if (ask->next != NULL)
+		ask->next->at = list;
+	return ask;
+}
+
 /* Of an ask that is in no list any more. */
 static void
 tell(struct ask *ask, const struct answer *answer)
@@ -86,10 +98,9 @@ asks_put(struct asks *asks)
 	bool is_answered = false;
 
 	while (asks->noted != NULL) {
-		struct ask *ask = asks->noted;
+		struct ask *ask = pop(&asks->noted);
 		struct answer answer;
 
-		leave(ask);
 		if (resolver_ask(asks->resolver, ask->name, ask->type,
 				 &ask->query, &answer)) {
 			tell(ask, &answer);

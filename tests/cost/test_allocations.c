@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How often a message allocates, once everything has been made that is made
- * once: of our own objects none, and none frees. What libcrypto does is printed.
+ * once: of our own objects none, and none frees. What libcrypto does is
+ * printed.
  */
 #include "tests/cost/allocations.h"
 #include "tests/cost/dialogue.h"

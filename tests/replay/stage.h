@@ -29,9 +29,9 @@
 #ifndef TESTS_REPLAY_STAGE_H
 #define TESTS_REPLAY_STAGE_H
 
+#include "proxy/bufstore.h"
 #include "proxy/rules.h"
 #include "proxy/session.h"
-#include "proxy/bufstore.h"
 #include "proxy/zone.h"
 #include "tests/replay/heard.h"
 #include "tests/replay/letter.h"
