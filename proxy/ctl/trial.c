@@ -94,6 +94,7 @@ changed_answer(const struct trial *trial, const struct answer *answer)
 	if (copy == NULL || records == NULL)
 		return NULL;
 	*copy = *answer;
+	memset(copy->kept, 0, sizeof copy->kept); /* made of the old ones */
 	copy->record = records;
 	for (size_t i = 0; i < answer->records; i++) {
 		records[i] = answer->record[i];

@@ -26,10 +26,11 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench import (engines, growth, idle, large,  # noqa: E402
                          megabyte, peers, plot, reference,
-                         relays)
+                         relays, syscalls)
 from tests.bench.rig import Rig  # noqa: E402
 from tests.bench.rows import print_head, print_row, write_json  # noqa: E402
 from tests.e2e import hostile  # noqa: E402
+from tests.e2e.parts import environment, tool  # noqa: E402
 
 RESULTS = ROOT / "tests" / "bench" / "results"
 
@@ -49,6 +50,7 @@ PARTS = (
     (("latency",), relays.measure_latency),
     (("starttls",), relays.measure_tls),
     (("workers",), relays.measure_workers),
+    (("enters",), syscalls.measure),
     (("idle",), idle.measure),
     (("large",), large.measure),
     (("growth-sessions",), growth.measure_sessions),
@@ -63,6 +65,12 @@ PARTS = (
 NAMES = [name for names, _ in PARTS for name in names]
 
 
+def _version(*command):
+    """The first line that a program says of itself."""
+    return subprocess.run(command, env=environment(), check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.splitlines()[0]
+
+
 def machine():
     """What it was measured on."""
     cpus = [line.split(":", 1)[1].strip()
@@ -75,7 +83,9 @@ def machine():
                 "%Y-%m-%dT%H:%M:%SZ"),
             "cpu": cpus[0] if cpus else platform.machine(),
             "cpus": os.cpu_count(), "kernel": platform.release(),
-            "commit": commit.stdout.strip()}
+            "commit": commit.stdout.strip(),
+            "openssl": _version("openssl", "version"),
+            "haproxy": _version(tool("haproxy"), "-v")}
 
 
 def options_of(words):

@@ -109,8 +109,8 @@ def _named_runner(rig, server, mail):
 
 
 def _lengthen(server, lines):
-    """Write lines into a gate's verdict log while it is down: its own last
-    one, cut to what every record has, again and again."""
+    """Write lines of 100 octets into a gate's verdict log while it is
+    down."""
     log = server.gate.spool / "verdict.log"
     line = (b'{"v":1,"time":"2026-11-29T12:00:00.000000Z","id":"bench",'
             b'"gate":"gate.example","action":"relay"}\n')
@@ -123,8 +123,8 @@ def _lengthen(server, lines):
 
 
 def measure_lines(rig, _):
-    """A gate for each number of lines that its log has when it starts: short
-    ones, written into it, as messages for 10^7 would take an hour."""
+    """A gate for each number of lines that its log has when it starts. They
+    are short, and written into it: messages for 10^7 would take an hour."""
     runs = {}
     for lines in LINES:
         lines //= rig.divide

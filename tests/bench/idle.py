@@ -71,9 +71,8 @@ def _gather(gate, sessions, has_tls):
         clients.leave()
 
 
-def measure(rig, _):
+def measure(_rig, _):
     for name, (legs, sessions, has_tls, backend_tls, target) in LEGS.items():
-        sessions = rig.count(sessions)
         before, after = grow(sessions, has_tls, backend_tls)
         note = f"{sessions} sessions, {WORKERS} workers: growth of their PSS"
         detail = {"sessions": sessions, "workers": WORKERS,

@@ -45,6 +45,7 @@ enum choice {
 	OPTION_TLS,
 	OPTION_PROXY_FROM,
 	OPTION_HELO,
+	OPTION_HELP,
 };
 
 static const struct option words[] = {
@@ -63,6 +64,7 @@ static const struct option words[] = {
 	{ "tls", no_argument, NULL, OPTION_TLS },
 	{ "proxy-from", required_argument, NULL, OPTION_PROXY_FROM },
 	{ "helo", required_argument, NULL, OPTION_HELO },
+	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -163,6 +165,7 @@ set(struct load_options *options, int option, char *value)
 	case OPTION_HELO:
 		options->helo = value;
 		break;
+	case OPTION_HELP:
 	default:
 		give_up(usage, 0);
 	}

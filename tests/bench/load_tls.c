@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define SUITE "TLS_AES_128_GCM_SHA256"
-#define GROUP "X25519"
+static char group[] = "X25519"; /* OpenSSL takes no constant */
 #define RECORD ((size_t)16384)
 
 struct load_tls {
@@ -29,7 +29,7 @@ load_tls_prepare(void)
 	if (settings == NULL ||
 	    SSL_CTX_set_min_proto_version(settings, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(settings, SUITE) != 1 ||
-	    SSL_CTX_set1_groups_list(settings, GROUP) != 1)
+	    SSL_CTX_set1_groups_list(settings, group) != 1)
 		give_up("load: OpenSSL cannot be set up", 0);
 	SSL_CTX_set_verify(settings, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_session_cache_mode(settings, SSL_SESS_CACHE_OFF);
@@ -139,7 +139,7 @@ load_tls_name(struct load_tls *tls)
 
 	snprintf(tls->name, sizeof(tls->name), "%s %s %s %s-%d%s",
 		 SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl),
-		 GROUP, kind, key == NULL ? 0 : EVP_PKEY_get_bits(key),
+		 group, kind, key == NULL ? 0 : EVP_PKEY_get_bits(key),
 		 SSL_session_reused(tls->ssl) ? " resumed" : "");
 	return tls->name;
 }

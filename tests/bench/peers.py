@@ -71,7 +71,8 @@ RSPAMD = """\
 options {{ pidfile = "{home}/rspamd/pid"; filters = "dkim";
   check_all_filters = true; local_addrs = "192.0.2.1";
   dns {{ nameserver = ["{address}"]; timeout = 2s; }}
-  dynamic_conf = "{home}/rspamd/dynamic"; history_file = "{home}/rspamd/history";
+  dynamic_conf = "{home}/rspamd/dynamic";
+  history_file = "{home}/rspamd/history";
   hs_cache_dir = "{home}/rspamd"; url_tld = "{tlds}"; }}
 logging {{ type = "file"; filename = "{home}/rspamd/log"; level = "notice"; }}
 worker "rspamd_proxy" {{ bind_socket = "127.0.0.1:{port}"; milter = yes;

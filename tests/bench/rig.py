@@ -8,6 +8,7 @@ clocks of its processes, as the kernel's scheduler counts them, in ns.
 """
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -281,14 +282,15 @@ class Rig:
 
     def turn_by_turn(self, runs, turns=None):
         """runs: {name: function that gives a Run}. Each is run once to warm
-        up, then all of them in turn, every other time in reverse order, so
-        that what changes on the machine meets all alike.
-        Gives {name: [Run of each turn]}."""
+        up, then all of them in every turn, in another order each time, so
+        that what changes on the machine, and what the one before has left in
+        its caches, meets all alike. Gives {name: [Run of each turn]}."""
         for each in runs.values():
             each()
         done = {name: [] for name in runs}
         for turn in range(turns or self.turns):
-            order = list(runs) if turn % 2 == 0 else list(reversed(runs))
+            order = list(runs)
+            random.Random(turn).shuffle(order)
             for name in order:
                 done[name].append(runs[name]())
         return done

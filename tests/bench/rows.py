@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 
 UNITS = {"x": "{:.2f} x", "ms": "{:.3f} ms", "KiB": "{:.1f} KiB",
-         "MiB": "{:.1f} MiB", "1/s": "{:.0f} /s"}
+         "MiB": "{:.1f} MiB", "calls": "{:.2f}"}
 
 
 @dataclass

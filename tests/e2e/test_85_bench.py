@@ -9,10 +9,13 @@ import socketserver
 import subprocess
 import threading
 import time
+import xml.etree.ElementTree as xml
 
 import pytest
 
-from tests.bench.rig import LOAD, SINK
+from tests.bench import plot
+from tests.bench.rig import LOAD, SINK, Run
+from tests.bench.rows import Row, compare, write_json
 from tests.e2e.process import Process, can_connect, free_port, scratch
 
 MESSAGE = b"From: <a@a.example>\n\n.dots\n..\nend\n"
@@ -175,3 +178,45 @@ def test_the_sink_takes_what_is_torn_and_tells_nobody_an_end_that_is_none():
         assert replies.readline().startswith(b"221 ")
         assert replies.readline() == b""
     sink.stop()
+
+
+def runs(*cpu):
+    return [Run(ms, 100.0, {}) for ms in cpu]
+
+
+def test_a_ratio_is_the_median_of_what_the_turns_gave():
+    """Not that of the sums: a turn in which the machine was slow counts no
+    more than another."""
+    row = compare("new", "new", 1.75, runs(0.3, 30, 0.4), runs(0.2, 10, 0.4))
+    assert (row.value, row.low, row.high) == (pytest.approx(1.5),
+                                              pytest.approx(1.0), 3.0)
+    assert row.is_met is True
+    assert compare("new", "", 1.4, runs(3), runs(2)).is_met is False
+    assert compare("new", "", None, runs(3), runs(2)).is_met is None
+
+
+MACHINE = {"date": "2026-11-29T12:00:00Z", "cpu": "a <fast> one", "cpus": 2,
+           "kernel": "6.1", "commit": "abc"}
+
+
+def test_results_are_json_and_a_picture_of_each_target(tmp_path):
+    rows = [compare("new", "new & shiny", 1.75, runs(3), runs(2)),
+            Row("dot-p50", "later", -0.1, "ms", 0.3),
+            Row("large", "memory", 9000, "KiB", 320),
+            Row("2-new", "no target", 1.0),
+            Row("peer-milters", "not there", None, "ms"),
+            Row("peer-rspamd", "a peer", 4.9, "ms")]
+    write_json(tmp_path / "bench.json", rows, MACHINE)
+    plot.write(tmp_path / "bench.svg", rows, MACHINE)
+    said = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["is_met"] for row in said["rows"]] == [
+        True, True, False, None, None, None]
+    picture = xml.parse(tmp_path / "bench.svg")
+    words = {each.text for each in picture.iter(
+        "{http://www.w3.org/2000/svg}text")}
+    assert {"new & shiny", "later", "memory", "a peer"} <= words
+    marks = [each for each in picture.iter("{http://www.w3.org/2000/svg}line")
+             if each.get("class") == "mark"]
+    assert len(marks) == 3
+    for box in picture.iter("{http://www.w3.org/2000/svg}rect"):
+        assert 0 <= float(box.get("width")) <= plot.WIDTH

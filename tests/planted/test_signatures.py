@@ -164,7 +164,8 @@ def find(program):
     """The first test that fails, or None. Its fixtures lie beside it."""
     done = subprocess.run(
         [program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "DMARCGATE_BUILD": str(program.parent)},
+        env={**os.environ, "DMARCGATE_BUILD": str(program.parent),
+             "CMOCKA_MESSAGE_OUTPUT": "stdout"},
         timeout=SECONDS, check=False)
     text = done.stdout.decode("utf-8", "replace")
     found = FOUND.search(text)

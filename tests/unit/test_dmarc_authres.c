@@ -499,8 +499,8 @@ t12_what_cannot_be_read(void **state)
 		/* blanks to some, and no part of any domain */
 		" mx.example\xc2\xa0; spf=pass",
 		" \xc2\xa0mx.example; spf=pass",
-		" mx.example\xe2\x80\x83"
-		"1; spf=pass",
+		(" mx.example\xe2\x80\x83"
+		 "1; spf=pass"),
 		" \"mx.example\xe3\x80\x80\"; spf=pass",
 		" mx.example\xc2\x85; spf=pass",
 		" mx.example\xe2\x80\xa8; spf=pass",
