@@ -366,7 +366,7 @@ a_backslash_is_asked_as_it_is(void **state)
 static void
 too_many_questions_at_once_are_refused(void **state)
 {
-	enum { MANY = 1024 };
+	enum { MANY = 16384 };
 	struct asker *askers = calloc(MANY + 1, sizeof(*askers));
 	struct scene scene;
 	char name[64];
