@@ -84,8 +84,8 @@ void ring_send(struct ring *ring, struct op *op, int fd, struct span octets);
 /* Close without waiting; the descriptor is gone for the caller at once. */
 void ring_close(struct ring *ring, int fd);
 
-/* Files. The kernel hands these to threads of its own, which costs several
- * times what a short write to the page cache does. */
+/* Files. The kernel hands these to threads of its own, which costs more
+ * than twice what a short write to the page cache does. */
 void ring_write(struct ring *ring, struct op *op, int fd, struct span octets,
 		uint64_t offset);
 void ring_read(struct ring *ring, struct op *op, int fd, uint8_t *octets,

@@ -12,8 +12,8 @@
  *
  * The write is a plain writev(2) by the worker itself. Through the ring the
  * kernel would hand each to a thread of its own, as most file systems cannot
- * say beforehand whether a buffered append has to wait: some ten times what the
- * append costs. It does wait where the disk cannot take what the page cache
+ * say beforehand whether a buffered append has to wait: more than twice what
+ * the append costs. It does wait where the disk cannot take what the page cache
  * holds; then so does each message, none of which is answered without its line.
  *
  * A write that was cut short (a full disk) leaves a torn line. Its rest is
